@@ -1,0 +1,125 @@
+import type { Fragment, FragmentNumber } from '../domain/fragment.ts'
+import type { StreamId } from '../domain/stream.ts'
+import type { EpochMs } from '../domain/time.ts'
+import type { Track } from '../domain/track.ts'
+
+/**
+ * The store of Fragments: one append-only Matroska file per chunk, a fixed-width index row per
+ * fragment beside it, a catalogue row per chunk in the MetaStore. docs/design/archive.md numbers
+ * the invariants.
+ */
+export interface Archive extends AsyncDisposable {
+  /**
+   * Opens the one writer of a stream.
+   *
+   * @throws ServiceError `conflict`/`StreamBusy` while another writer is open
+   */
+  openWriter(streamId: StreamId): Promise<FragmentWriter>
+  /** Persisted fragments inside the retention, in order of `range.by`; at most `range.limit`. */
+  list(streamId: StreamId, range: FragmentRange): Promise<readonly Fragment[]>
+  /** The first persisted fragments after the given one (`null`: from the oldest), by number. */
+  after(
+    streamId: StreamId,
+    fragmentNumber: FragmentNumber | null,
+    limit: number,
+  ): Promise<readonly Fragment[]>
+  /** The newest persisted fragments, oldest of them first. Answered from memory for up to 32. */
+  newest(streamId: StreamId, count: number): Promise<readonly Fragment[]>
+  /** `null` when it is not there, or hidden by retention. */
+  find(streamId: StreamId, fragmentNumber: FragmentNumber): Promise<Fragment | null>
+  /**
+   * @throws ServiceError `not-found`/`FragmentNotFound` when the chunk is gone,
+   *   `data-loss`/`FragmentUnreadable` when the file is shorter than the index says
+   */
+  read(fragment: Fragment): Promise<StoredFragment>
+  /**
+   * Resolves as soon as a fragment after the given one is persisted; at once when there is one.
+   * Rejects with the signal's reason when aborted.
+   */
+  waitAfter(
+    streamId: StreamId,
+    fragmentNumber: FragmentNumber | null,
+    signal: AbortSignal,
+  ): Promise<void>
+  usage(streamId: StreamId): Promise<ArchiveUsage>
+  /** Removes all media of a stream that is no longer registered. */
+  remove(streamId: StreamId): Promise<void>
+}
+
+export type FragmentRange = {
+  readonly by: 'producer' | 'server'
+  /** Fragments that overlap `from <= t < to` by the chosen clock. */
+  readonly from: EpochMs
+  readonly to: EpochMs
+  readonly limit: number
+}
+
+export type StoredFragment = {
+  /** EBML, Segment start, Info and Tracks, exactly as the producer sent them. */
+  readonly header: Uint8Array
+  readonly tracks: readonly Track[]
+  /** Leading Tags, Cluster, the producer's Tags: what follows `header` in a GetMedia answer. */
+  readonly bytes: Uint8Array
+}
+
+export type ArchiveUsage = {
+  readonly chunks: number
+  readonly bytes: number
+  readonly oldest: EpochMs | null
+  readonly newest: EpochMs | null
+}
+
+/**
+ * Takes one producer's media. Calls are made in the order begin, append*, end (or abandon), one
+ * fragment at a time. Bytes handed over belong to the archive.
+ */
+export interface FragmentWriter extends AsyncDisposable {
+  /** Assigns the number and queues the leading Tags. Rotates the chunk when it is due. */
+  begin(start: FragmentStart): FragmentNumber
+  /**
+   * Queues whole Matroska elements: first the Cluster's start with its Timecode, then blocks.
+   * Flushed together at least once a second.
+   *
+   * @throws ServiceError `unavailable`/`ArchiveQueueFull` when the disk is slower than the producer
+   *   (more than `maxQueuedBytes` wait), `unavailable`/`ArchiveWriteFailed` when a write failed; the
+   *   fragment is then abandoned and counted, and the next `begin` tries again.
+   */
+  append(parts: readonly Uint8Array[], info: AppendedMedia): void
+  /**
+   * Completes the fragment.
+   *
+   * @param producerTags a complete Tags element to keep behind the Cluster, or `null`
+   * @returns resolves when the fragment is on disk and indexed (PERSISTED); do not wait for it
+   *   before the next `begin`. Rejects as `append` does when it could not be persisted.
+   */
+  end(producerTags: Uint8Array | null): Promise<Fragment>
+  /** Gives the open fragment up, if there is one. Its bytes stay in the chunk, unindexed. */
+  abandon(reason: string): void
+  /** Bytes queued and not yet written. */
+  readonly queuedBytes: number
+}
+
+export type FragmentStart = {
+  /** Matroska header (EBML, Segment start, Info, Tracks); another one starts another chunk. */
+  readonly header: Uint8Array
+  readonly tracks: readonly Track[]
+  readonly producerTimestamp: EpochMs
+  readonly serverTimestamp: EpochMs
+  readonly discontinuity: boolean
+  readonly startsWithKey: boolean
+}
+
+export type AppendedMedia = {
+  readonly samples: number
+  /** Wall end of the latest presented sample so far, by the producer's clock. */
+  readonly producerEnd: EpochMs
+  readonly arrivedAt: EpochMs
+}
+
+export type ArchiveOptions = {
+  /** Milliseconds of media kept, by the server timestamp; `null` for a stream that is gone. */
+  readonly retentionMsOf: (streamId: StreamId) => number | null
+  readonly nameOf: (streamId: StreamId) => string
+  readonly maxQueuedBytes: number
+  readonly maxChunkBytes: number
+}

@@ -1,0 +1,86 @@
+import type { EpochMs } from '../domain/time.ts'
+
+/**
+ * The store of Records: named streams of shards on a durable log. Semantics as in Amazon Kinesis
+ * Data Streams; the wire is `api/kinesis`. Errors are ServiceErrors whose `code` is the service's
+ * exception name.
+ */
+export interface DataStreams extends AsyncDisposable {
+  /** @throws `conflict`/`ResourceInUseException` when the name is taken */
+  create(options: { name: string; shardCount: number; retentionHours?: number }): Promise<void>
+  delete(name: string): Promise<void>
+  /** Names in order. */
+  list(): readonly string[]
+  /** @throws `not-found`/`ResourceNotFoundException` */
+  describe(name: string): DataStreamInfo
+  /**
+   * Puts records; resolves when all that succeeded are on disk (group commit). The answer has the
+   * request's order.
+   */
+  put(name: string, records: readonly RecordToPut[]): Promise<readonly PutResult[]>
+  /** Where an iterator of the given kind starts. Positions are plain values; the edge seals them. */
+  seek(name: string, shardId: string, start: IteratorStart): Promise<ShardPosition>
+  read(position: ShardPosition, limits: ReadLimits): Promise<ReadResult>
+  /** Resolves when a record at or after the position exists or the shard is closed. */
+  waitAt(position: ShardPosition, signal: AbortSignal): Promise<void>
+  /** The last `count` records of a stream by arrival, newest first. */
+  newest(name: string, count: number): Promise<readonly StoredRecord[]>
+}
+
+export type RecordToPut = {
+  readonly data: Uint8Array
+  readonly partitionKey: string
+  /** Decimal, 0..2^128-1. */
+  readonly explicitHashKey?: string
+}
+export type PutResult = { readonly shardId: string; readonly sequenceNumber: string }
+
+export type StoredRecord = {
+  /** 56 decimal digits. */
+  readonly sequenceNumber: string
+  readonly partitionKey: string
+  readonly data: Uint8Array
+  readonly arrivedAt: EpochMs
+}
+
+export type DataStreamInfo = {
+  readonly name: string
+  readonly status: 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING'
+  readonly createdAt: EpochMs
+  readonly retentionHours: number
+  readonly shards: readonly ShardInfo[]
+}
+export type ShardInfo = {
+  readonly shardId: string
+  readonly parentShardId: string | null
+  readonly adjacentParentShardId: string | null
+  /** Decimal strings. */
+  readonly startingHashKey: string
+  readonly endingHashKey: string
+  readonly startingSequenceNumber: string
+  readonly endingSequenceNumber: string | null
+}
+
+export type IteratorStart =
+  | { readonly type: 'TRIM_HORIZON' | 'LATEST' }
+  | {
+      readonly type: 'AT_SEQUENCE_NUMBER' | 'AFTER_SEQUENCE_NUMBER'
+      readonly sequenceNumber: string
+    }
+  | { readonly type: 'AT_TIMESTAMP'; readonly timestamp: EpochMs }
+
+/** The next record to read in one shard of one generation of a stream. */
+export type ShardPosition = {
+  readonly stream: string
+  readonly streamCreatedAt: EpochMs
+  readonly shardId: string
+  /** Record index in the shard, from 0. */
+  readonly index: number
+}
+export type ReadLimits = { readonly maxRecords: number; readonly maxBytes: number }
+export type ReadResult = {
+  readonly records: readonly StoredRecord[]
+  /** `null` when the shard is closed and read to its end. */
+  readonly next: ShardPosition | null
+  readonly millisBehindLatest: number
+}

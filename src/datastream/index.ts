@@ -1,0 +1,2 @@
+export type * from './data-streams.ts'
+export type * from './shard-log.ts'

@@ -1,0 +1,72 @@
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+
+/**
+ * Every business event that the service reports, one function each: the log line and the counters
+ * live side by side and cannot drift. Labels are few and bounded; ids go to the log only.
+ */
+export type Events = ReturnType<typeof createEvents>
+
+export function createEvents(log: Log, metrics: Metrics) {
+  return {
+    sessionStarted(e: { protocol: string; stream: string; peer: string }) {
+      metrics.ingestSessions.inc({ protocol: e.protocol })
+      log.info(e, 'ingest session started')
+    },
+    /** Only for sessions that were announced by {@link sessionStarted}. */
+    sessionEnded(e: { protocol: string; stream: string; peer: string; reason: string }) {
+      metrics.ingestSessions.dec({ protocol: e.protocol })
+      metrics.ingestSessionsEnded.inc({ protocol: e.protocol, reason: e.reason })
+      log.info(e, 'ingest session ended')
+    },
+    /** A peer that never became a publisher: garbage, wrong key, taken stream. */
+    sessionRefused(e: { protocol: string; peer: string; reason: string; detail: string }) {
+      metrics.ingestSessionsEnded.inc({ protocol: e.protocol, reason: e.reason })
+      log.warn(e, 'ingest session refused')
+    },
+    samplesDropped(e: { stream: string; count: number; reason: string }) {
+      metrics.ingestSamplesDropped.inc({ stream: e.stream, reason: e.reason }, e.count)
+      log.warn(e, 'samples dropped')
+    },
+    fragmentPersisted(e: {
+      stream: string
+      fragmentNumber: string
+      sizeBytes: number
+      latencyMs: number
+    }) {
+      metrics.archiveFragments.inc({ stream: e.stream })
+      metrics.archiveBytes.inc({ stream: e.stream }, e.sizeBytes)
+      metrics.archivePersistSeconds.observe(e.latencyMs / 1000)
+      log.debug(e, 'fragment persisted')
+    },
+    fragmentLost(e: { stream: string; fragmentNumber: string; reason: string; error?: unknown }) {
+      metrics.archiveFragmentsLost.inc({ stream: e.stream, reason: e.reason })
+      log.error({ ...e, error: undefined, err: e.error }, 'fragment lost')
+    },
+    chunkRecovered(e: { stream: string; chunkId: string; fragments: number; cutBytes: number }) {
+      log.warn(e, 'chunk recovered')
+    },
+    chunkRemoved(e: { stream: string; chunkId: string; reason: string; sizeBytes: number }) {
+      metrics.archiveChunksRemoved.inc({ stream: e.stream, reason: e.reason })
+      log.info(e, 'chunk removed')
+    },
+    framesSkipped(e: { stream: string; count: number; reason: string }) {
+      metrics.detectFramesSkipped.inc({ stream: e.stream, reason: e.reason }, e.count)
+      log.warn(e, 'frames skipped')
+    },
+    hookDelivered(e: { hook: string; deliveryId: string; attempts: number }) {
+      metrics.notifyDelivered.inc({ hook: e.hook })
+      log.info(e, 'hook delivered')
+    },
+    hookFailed(e: {
+      hook: string
+      deliveryId: string
+      attempts: number
+      reason: string
+      retryInMs: number | null
+    }) {
+      metrics.notifyFailed.inc({ hook: e.hook, reason: e.reason })
+      log.warn(e, 'hook delivery failed')
+    },
+  }
+}

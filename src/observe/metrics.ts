@@ -1,0 +1,97 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+
+/**
+ * Every metric of the service, by the pattern `kinora_<stage>_<what>_<unit>[_total]`. Labels are few
+ * and bounded: stream, shard, stage, reason. Never an id, an address or a path.
+ */
+export type Metrics = ReturnType<typeof createMetrics>
+
+export function createMetrics(options: { readonly processMetrics?: boolean } = {}) {
+  const registry = new Registry()
+  if (options.processMetrics ?? false) collectDefaultMetrics({ register: registry })
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Counter({ name, help, labelNames: [...labelNames], registers: [registry] })
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Gauge({ name, help, labelNames: [...labelNames], registers: [registry] })
+  const histogram = <L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    buckets: number[],
+  ) => new Histogram({ name, help, labelNames: [...labelNames], buckets, registers: [registry] })
+
+  return {
+    registry,
+    ingestSessions: gauge('kinora_ingest_sessions', 'Open publishing sessions', ['protocol']),
+    ingestSessionsEnded: counter('kinora_ingest_sessions_ended_total', 'Ended sessions', [
+      'protocol',
+      'reason',
+    ]),
+    ingestBytes: counter('kinora_ingest_media_bytes_total', 'Media bytes received', ['stream']),
+    ingestSamples: counter('kinora_ingest_samples_total', 'Samples received', ['stream', 'kind']),
+    ingestSamplesDropped: counter('kinora_ingest_samples_dropped_total', 'Samples not stored', [
+      'stream',
+      'reason',
+    ]),
+    archiveFragments: counter('kinora_archive_fragments_total', 'Fragments persisted', ['stream']),
+    archiveBytes: counter('kinora_archive_written_bytes_total', 'Chunk bytes written', ['stream']),
+    archiveWrites: counter('kinora_archive_writes_total', 'Write calls to chunks and indexes', []),
+    archiveFragmentsLost: counter('kinora_archive_fragments_lost_total', 'Fragments given up', [
+      'stream',
+      'reason',
+    ]),
+    archiveChunksRemoved: counter('kinora_archive_chunks_removed_total', 'Chunks unlinked', [
+      'stream',
+      'reason',
+    ]),
+    archivePersistSeconds: histogram(
+      'kinora_archive_persist_seconds',
+      'End of fragment to PERSISTED',
+      [],
+      [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    ),
+    archiveStoredBytes: gauge('kinora_archive_stored_bytes', 'Bytes kept', ['stream']),
+    playbackBytes: counter('kinora_playback_sent_bytes_total', 'Media bytes sent', [
+      'stream',
+      'format',
+    ]),
+    detectFrames: counter('kinora_detect_frames_total', 'Frames decoded and inferred', ['stream']),
+    detectFramesSkipped: counter('kinora_detect_frames_skipped_total', 'Frames not inferred', [
+      'stream',
+      'reason',
+    ]),
+    detectDetections: counter('kinora_detect_detections_total', 'Boxes found', ['stream', 'label']),
+    detectSeconds: histogram(
+      'kinora_detect_fragment_seconds',
+      'Decode and inference of one fragment',
+      [],
+      [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    ),
+    detectLagMs: gauge('kinora_detect_lag_milliseconds', 'Fragment end to result', ['stream']),
+    datastreamRecordsIn: counter('kinora_datastream_records_in_total', 'Records put', ['stream']),
+    datastreamBytesIn: counter('kinora_datastream_bytes_in_total', 'Bytes put', ['stream']),
+    datastreamRecordsOut: counter('kinora_datastream_records_out_total', 'Records read', [
+      'stream',
+    ]),
+    datastreamSyncSeconds: histogram(
+      'kinora_datastream_sync_seconds',
+      'Group commit duration',
+      [],
+      [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5],
+    ),
+    notifyDelivered: counter('kinora_notify_delivered_total', 'Deliveries accepted', ['hook']),
+    notifyFailed: counter('kinora_notify_failed_total', 'Delivery attempts that failed', [
+      'hook',
+      'reason',
+    ]),
+    notifyWaiting: gauge('kinora_notify_waiting_deliveries', 'Deliveries not yet accepted', [
+      'hook',
+    ]),
+    httpRequests: counter('kinora_http_requests_total', 'Requests answered', ['edge', 'status']),
+    eventLoopDelayMs: gauge(
+      'kinora_process_loop_delay_p99_milliseconds',
+      'Main event loop delay since the last scrape, p99',
+      [],
+    ),
+  }
+}

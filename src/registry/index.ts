@@ -1,0 +1,1 @@
+export type { StreamInfo, StreamRegistry } from './stream-registry.ts'

@@ -1,0 +1,37 @@
+import type { StreamId } from '../domain/stream.ts'
+import type { EpochMs } from '../domain/time.ts'
+
+/** A registered video stream. */
+export type StreamInfo = {
+  readonly streamId: StreamId
+  readonly name: string
+  readonly createdAt: EpochMs
+  /** 1..87600. */
+  readonly retentionHours: number
+  /** Changes with every update. */
+  readonly version: number
+}
+
+/** The named video streams. Survives restarts; changes are durable when they resolve. */
+export interface StreamRegistry {
+  /** In order of the name. */
+  list(): readonly StreamInfo[]
+  find(name: string): StreamInfo | null
+  findById(streamId: StreamId): StreamInfo | null
+  /** @throws ServiceError `not-found`/`StreamNotFound` */
+  get(name: string): StreamInfo
+  /** @throws ServiceError `conflict`/`StreamExists`, `invalid-argument`/`InvalidStreamName` */
+  create(options: {
+    name: string
+    retentionHours: number
+    /** At least 8 characters; made up when absent. */
+    publishKey?: string
+  }): Promise<{ readonly info: StreamInfo; readonly publishKey: string }>
+  update(
+    name: string,
+    change: { retentionHours?: number; publishKey?: string },
+  ): Promise<StreamInfo>
+  delete(name: string): Promise<void>
+  /** Constant-time; false for an unknown stream too, so that a guess learns nothing. */
+  acceptsPublishKey(name: string, key: string): boolean
+}
