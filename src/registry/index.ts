@@ -1,1 +1,2 @@
 export type { StreamInfo, StreamRegistry } from './stream-registry.ts'
+export { openStreamRegistry } from './meta-stream-registry.ts'

@@ -1,0 +1,2 @@
+export { configSchema, type Config } from './schema.ts'
+export { isLoopback, loadConfig } from './load.ts'

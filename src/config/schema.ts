@@ -1,0 +1,159 @@
+import { Type, type Static } from '@sinclair/typebox'
+
+/**
+ * Every setting with its type, range, default and meaning. The one source of the validation, of
+ * `kinora config schema`, of docs/ref/config.md and of {@link Config}.
+ */
+export const configSchema = Type.Object(
+  {
+    dataDirectory: Type.String({
+      default: './kinora-data',
+      minLength: 1,
+      description: 'Where media, records and the metadata are kept. One process at a time.',
+    }),
+    publicUrl: Type.Union([Type.String({ pattern: '^https?://[^/]+(/.*)?$' }), Type.Null()], {
+      default: null,
+      description: 'How clients reach the HTTP port, for links in hooks; null: http://host:port.',
+    }),
+    log: section({
+      level: Type.Union(
+        ['debug', 'info', 'warn', 'error', 'silent'].map((level) => Type.Literal(level)),
+        { default: 'info', description: 'debug, info, warn, error or silent.' },
+      ),
+    }),
+    http: section({
+      host: Type.String({
+        default: '127.0.0.1',
+        description: 'Address to bind. Anything but loopback needs auth.adminToken.',
+      }),
+      port: port(8080, 'Console, HLS, control API, metrics and the Kinesis API.'),
+      tlsCertFile: optionalText('PEM certificate chain; with tlsKeyFile it turns TLS on.'),
+      tlsKeyFile: optionalText('PEM private key.'),
+    }),
+    rtmp: section({
+      enabled: Type.Boolean({ default: true }),
+      host: Type.String({ default: '127.0.0.1', description: 'Address to bind.' }),
+      port: port(1935, 'RTMP publishing: rtmp://host:port/<app>/<stream>?key=<publish key>.'),
+      app: Type.String({ default: 'live', pattern: '^[a-zA-Z0-9_-]{1,64}$' }),
+      maxConnections: Type.Integer({ default: 1000, minimum: 1, maximum: 100_000 }),
+    }),
+    auth: section({
+      adminToken: optionalText(
+        'Token for the control API and the console, at least 16 characters. Without it they are ' +
+          'open to this machine and the port must stay on loopback.',
+        16,
+      ),
+      accessKeys: Type.Array(
+        Type.Object(
+          {
+            accessKeyId: Type.String({ pattern: '^[A-Za-z0-9]{16,128}$' }),
+            secretAccessKey: Type.String({ minLength: 16 }),
+          },
+          { additionalProperties: false },
+        ),
+        {
+          default: [],
+          description:
+            'Keys for the AWS-compatible APIs. When empty, one is made at the first start and kept ' +
+            'in the data directory: see `kinora config credentials`.',
+        },
+      ),
+    }),
+    aws: section({
+      region: Type.String({ default: 'us-east-1', pattern: '^[a-z0-9-]+$' }),
+      accountId: Type.String({ default: '000000000000', pattern: '^[0-9]{12}$' }),
+    }),
+    archive: section({
+      defaultRetentionHours: Type.Integer({ default: 24, minimum: 1, maximum: 87_600 }),
+      fragmentTargetMs: Type.Integer({
+        default: 2000,
+        minimum: 200,
+        maximum: 20_000,
+        description: 'A fragment ends at the first key sample after this much media.',
+      }),
+      maxFragmentMs: Type.Integer({
+        default: 20_000,
+        minimum: 1000,
+        maximum: 30_000,
+        description: 'A longer GOP is split here, without a key sample.',
+      }),
+      maxQueuedBytes: Type.Integer({
+        default: 32 * 1024 * 1024,
+        minimum: 1024 * 1024,
+        description: 'Per stream: media waiting for a slow disk; beyond it fragments are given up.',
+      }),
+      maxChunkBytes: Type.Integer({ default: 256 * 1024 * 1024, minimum: 1024 * 1024 }),
+    }),
+    streams: Type.Array(
+      Type.Object(
+        {
+          name: Type.String({ pattern: '^[a-zA-Z0-9_.-]{1,256}$' }),
+          retentionHours: Type.Optional(Type.Integer({ minimum: 1, maximum: 87_600 })),
+          publishKey: Type.Optional(
+            Type.String({ minLength: 8, maxLength: 128, pattern: '^[A-Za-z0-9._~-]+$' }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+      { default: [], description: 'Streams made at the start when they do not exist.' },
+    ),
+    detection: section({
+      enabled: Type.Boolean({ default: true }),
+      model: Type.String({
+        default: 'kinora-motion',
+        description: 'Name of a built-in or added model, or a path.',
+      }),
+      framesPerSecond: Type.Number({ default: 5, exclusiveMinimum: 0, maximum: 60 }),
+      workers: Type.Integer({ default: 1, minimum: 1, maximum: 64 }),
+      minScore: Type.Union([Type.Number({ minimum: 0, maximum: 1 }), Type.Null()], {
+        default: null,
+        description: "null: the model's own.",
+      }),
+      labels: Type.Array(Type.String(), { default: [], description: 'Empty: all labels.' }),
+      streams: Type.Array(Type.String(), { default: ['*'], description: "['*']: all streams." }),
+      maxLagMs: Type.Union([Type.Integer({ minimum: 1000 }), Type.Null()], {
+        default: 60_000,
+        description: 'Further behind than this, it skips to the newest fragment; null: never.',
+      }),
+      resultsStream: Type.String({
+        default: 'kinora-detections',
+        pattern: '^[a-zA-Z0-9_.-]{1,128}$',
+        description: 'Data stream that receives the results; made when missing.',
+      }),
+      resultsRetentionHours: Type.Integer({ default: 168, minimum: 24, maximum: 8760 }),
+    }),
+    hooks: Type.Array(
+      Type.Object(
+        {
+          name: Type.String({ pattern: '^[a-zA-Z0-9_.-]{1,64}$' }),
+          url: Type.String({ pattern: '^https?://' }),
+          secret: Type.String({ pattern: '^whsec_[A-Za-z0-9+/]+={0,2}$' }),
+          labels: Type.Optional(Type.Array(Type.String())),
+          streams: Type.Optional(Type.Array(Type.String())),
+          minScore: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+          cooldownMs: Type.Optional(Type.Integer({ minimum: 0 })),
+          timeoutMs: Type.Optional(Type.Integer({ minimum: 100, maximum: 60_000 })),
+          allowPrivateAddresses: Type.Optional(Type.Boolean()),
+        },
+        { additionalProperties: false },
+      ),
+      { default: [], description: 'Webhooks fired by detections.' },
+    ),
+  },
+  { additionalProperties: false, $id: 'kinora-config', title: 'Kinora configuration' },
+)
+
+export type Config = Static<typeof configSchema>
+
+function section<T extends Parameters<typeof Type.Object>[0]>(properties: T) {
+  return Type.Object(properties, { additionalProperties: false, default: {} })
+}
+
+/** 0 takes any free port: for tests. */
+function port(value: number, description: string) {
+  return Type.Integer({ default: value, minimum: 0, maximum: 65_535, description })
+}
+
+function optionalText(description: string, minLength = 1) {
+  return Type.Union([Type.String({ minLength }), Type.Null()], { default: null, description })
+}
