@@ -34,7 +34,10 @@ function readYaml(path: string): Record<string, unknown> {
     if (!isRecord(value)) throw invalidConfig(`${path} must hold a mapping of settings.`)
     return value
   } catch (error) {
-    if (error instanceof YAMLParseError) throw invalidConfig(`${path}: ${error.message}`, error)
+    // Only the first line: the others quote the file, which may hold secrets.
+    if (error instanceof YAMLParseError) {
+      throw invalidConfig(`${path}: ${error.message.split('\n')[0]}`)
+    }
     throw error
   }
 }

@@ -1,2 +1,3 @@
 export type { StreamInfo, StreamRegistry } from './stream-registry.ts'
 export { openStreamRegistry } from './meta-stream-registry.ts'
+export { openCredentials, type Credentials } from './credentials.ts'

@@ -36,9 +36,7 @@ class MetaStreamRegistry implements StreamRegistry {
   }
 
   list(): readonly StreamInfo[] {
-    return [...this.#rows.values()]
-      .map(toStreamInfo)
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    return [...this.#rows.values()].map(toStreamInfo).toSorted((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   find(name: string): StreamInfo | null {

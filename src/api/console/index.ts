@@ -1,0 +1,1 @@
+export { registerConsole } from './static-files.ts'

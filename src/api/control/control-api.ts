@@ -1,0 +1,188 @@
+import { Type, type Static } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
+import type { Archive } from '../../archive/index.ts'
+import type { DataStreams, StoredRecord } from '../../datastream/index.ts'
+import { ServiceError } from '../../domain/errors.ts'
+import type { StreamInfo, StreamRegistry } from '../../registry/index.ts'
+import type { Access } from './access.ts'
+
+/** The control API under /control/v1: what the console and the `kinora` commands use. */
+export type ControlApiOptions = {
+  readonly access: Access
+  readonly registry: StreamRegistry
+  readonly archive: Archive
+  readonly dataStreams: DataStreams
+  readonly resultsStream: string
+  readonly defaultRetentionHours: number
+  /** rtmp://host:port/app, or null when RTMP is off. */
+  readonly rtmpUrl: () => string | null
+  readonly publicUrl: () => string
+  readonly version: string
+  readonly model: () => { readonly name: string; readonly labels: readonly string[] } | null
+  readonly sessionOf: (streamName: string) => object | null
+  readonly hooks: () => readonly object[]
+}
+
+const createBody = Type.Object(
+  {
+    name: Type.String(),
+    retentionHours: Type.Optional(Type.Integer()),
+    publishKey: Type.Optional(Type.String()),
+  },
+  { additionalProperties: false },
+)
+const updateBody = Type.Object(
+  { retentionHours: Type.Optional(Type.Integer()), publishKey: Type.Optional(Type.String()) },
+  { additionalProperties: false, minProperties: 1 },
+)
+const tokenBody = Type.Object(
+  { seconds: Type.Integer({ minimum: 10, maximum: 30 * 24 * 3600, default: 3600 }) },
+  { additionalProperties: false },
+)
+const detectionsQuery = Type.Object(
+  {
+    stream: Type.Optional(Type.String()),
+    limit: Type.Integer({ minimum: 1, maximum: 1000, default: 50 }),
+    from: Type.Optional(Type.Integer({ minimum: 0 })),
+    to: Type.Optional(Type.Integer({ minimum: 0 })),
+  },
+  { additionalProperties: false },
+)
+type NameParams = { Params: { name: string } }
+
+export function registerControlApi(fastify: FastifyInstance, options: ControlApiOptions): void {
+  const { access, registry, archive } = options
+
+  const describeStream = async (info: StreamInfo) => {
+    const session = options.sessionOf(info.name)
+    return {
+      name: info.name,
+      createdAt: new Date(info.createdAt).toISOString(),
+      retentionHours: info.retentionHours,
+      state: session === null ? 'idle' : 'live',
+      session,
+      archive: await archive.usage(info.streamId),
+    }
+  }
+
+  fastify.post<{ Body: { token: string } }>(
+    '/control/v1/session',
+    { schema: { body: Type.Object({ token: Type.String() }, { additionalProperties: false }) } },
+    async (request, reply) => {
+      void reply.header('set-cookie', access.signIn(request.body.token)).status(204)
+    },
+  )
+
+  void fastify.register(async (signedIn) => {
+    signedIn.addHook('onRequest', async (request) => access.requireAdmin(request))
+
+    signedIn.get('/control/v1/service', async () => ({
+      version: options.version,
+      publicUrl: options.publicUrl(),
+      rtmpUrl: options.rtmpUrl(),
+      model: options.model(),
+      hooks: options.hooks(),
+    }))
+
+    signedIn.get('/control/v1/streams', async () => ({
+      streams: await Promise.all(registry.list().map(describeStream)),
+    }))
+
+    signedIn.post<{ Body: Static<typeof createBody> }>(
+      '/control/v1/streams',
+      { schema: { body: createBody } },
+      async (request, reply) => {
+        const { info, publishKey } = await registry.create({
+          ...request.body,
+          retentionHours: request.body.retentionHours ?? options.defaultRetentionHours,
+        })
+        const rtmpUrl = options.rtmpUrl()
+        void reply.status(201)
+        return {
+          stream: await describeStream(info),
+          publishKey, // shown this once: only its hash is kept
+          publishUrl: rtmpUrl === null ? null : `${rtmpUrl}/${info.name}?key=${publishKey}`,
+        }
+      },
+    )
+
+    signedIn.get<NameParams>('/control/v1/streams/:name', async (request) =>
+      describeStream(registry.get(request.params.name)),
+    )
+
+    signedIn.patch<NameParams & { Body: Static<typeof updateBody> }>(
+      '/control/v1/streams/:name',
+      { schema: { body: updateBody } },
+      async (request) => describeStream(await registry.update(request.params.name, request.body)),
+    )
+
+    signedIn.delete<NameParams>('/control/v1/streams/:name', async (request, reply) => {
+      const info = registry.get(request.params.name)
+      if (options.sessionOf(info.name) !== null) {
+        throw new ServiceError('conflict', 'StreamBusy', `Stream ${info.name} is being published.`)
+      }
+      await registry.delete(info.name)
+      await archive.remove(info.streamId)
+      void reply.status(204)
+    })
+
+    signedIn.post<NameParams & { Body: Static<typeof tokenBody> }>(
+      '/control/v1/streams/:name/playback-token',
+      { schema: { body: tokenBody } },
+      async (request) => {
+        const { name } = registry.get(request.params.name)
+        const token = access.playbackToken(name, request.body.seconds)
+        const url = `${options.publicUrl()}/streams/${name}/hls/master.m3u8?token=${token}`
+        return { token, url, expiresInSeconds: request.body.seconds }
+      },
+    )
+
+    signedIn.get<{ Querystring: Static<typeof detectionsQuery> }>(
+      '/control/v1/detections',
+      { schema: { querystring: detectionsQuery } },
+      async (request) => ({
+        detections: await findDetections(options, request.query),
+      }),
+    )
+  })
+}
+
+/** Reads no further back than this many results. */
+const MAX_RECORDS_SEARCHED = 20_000
+
+async function findDetections(
+  { dataStreams, resultsStream }: ControlApiOptions,
+  query: Static<typeof detectionsQuery>,
+): Promise<unknown[]> {
+  if (!dataStreams.list().includes(resultsStream)) return []
+  const isFiltered =
+    query.stream !== undefined || query.from !== undefined || query.to !== undefined
+  const newest = await dataStreams.newest(
+    resultsStream,
+    isFiltered ? MAX_RECORDS_SEARCHED : query.limit,
+  )
+  const found: unknown[] = []
+  for (const record of newest) {
+    if (query.stream !== undefined && record.partitionKey !== query.stream) continue
+    const result = parseResult(record)
+    if (result === null) continue
+    const at = Date.parse(result.frameTimestamp)
+    if (query.from !== undefined && at < query.from) continue
+    if (query.to !== undefined && at >= query.to) continue
+    found.push(result)
+    if (found.length === query.limit) break
+  }
+  return found
+}
+
+/** Others may put their own records on the stream: those are left out. */
+function parseResult(record: StoredRecord): { readonly frameTimestamp: string } | null {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(record.data).toString('utf8'))
+    if (typeof value !== 'object' || value === null) return null
+    const { frameTimestamp } = value as { frameTimestamp?: unknown }
+    return typeof frameTimestamp === 'string' ? (value as { frameTimestamp: string }) : null
+  } catch {
+    return null
+  }
+}

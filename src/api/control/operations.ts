@@ -1,0 +1,37 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { FastifyInstance } from 'fastify'
+import type { Metrics } from '../../observe/metrics.ts'
+
+/** /healthz (the process answers), /readyz (it takes work) and /metrics (Prometheus). */
+export function registerOperations(
+  fastify: FastifyInstance,
+  options: {
+    readonly metrics: Metrics
+    /** `null` when ready, else why not. */
+    readonly notReady: () => string | null
+    /** Sets the gauges that are read rather than counted. */
+    readonly refreshGauges: () => Promise<void>
+  },
+): void {
+  const { metrics } = options
+  const loopDelay = monitorEventLoopDelay({ resolution: 10 })
+  loopDelay.enable()
+  fastify.addHook('onClose', async () => void loopDelay.disable())
+
+  fastify.get('/healthz', async () => ({ status: 'ok' }))
+
+  fastify.get('/readyz', async (_request, reply) => {
+    const reason = options.notReady()
+    if (reason === null) return { status: 'ready' }
+    void reply.status(503)
+    return { status: 'not ready', reason }
+  })
+
+  fastify.get('/metrics', async (_request, reply) => {
+    await options.refreshGauges()
+    metrics.eventLoopDelayMs.set(Math.max(0, loopDelay.percentile(99) / 1e6 - 10))
+    loopDelay.reset()
+    void reply.header('content-type', metrics.registry.contentType)
+    return metrics.registry.metrics()
+  })
+}

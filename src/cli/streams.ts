@@ -1,0 +1,118 @@
+import {
+  CONFIG_OPTION,
+  callService,
+  readArguments,
+  readConfig,
+  UsageError,
+  type Command,
+} from './command.ts'
+
+type StreamAnswer = {
+  readonly name: string
+  readonly state: string
+  readonly retentionHours: number
+  readonly archive: { readonly bytes: number; readonly oldest: number | null }
+}
+
+/** `kinora streams`: the video streams of the running service. */
+export const streamsCommand: Command = {
+  name: 'streams',
+  summary: 'list, create, change and delete video streams of the running service',
+  help: `  kinora streams list
+  kinora streams create NAME [--retention-hours N] [--publish-key KEY]
+  kinora streams set NAME [--retention-hours N] [--publish-key KEY]
+  kinora streams delete NAME
+
+Options
+  -c, --config FILE        configuration file (default: $KINORA_CONFIG, else ./kinora.yaml if there)
+      --retention-hours N  1 to 87600
+      --publish-key KEY    8 to 128 characters; made up when absent
+      --json               print the service's answer as JSON
+
+The publish key is shown once, when the stream is created.`,
+  run: async (args) => {
+    const { values, positionals } = readArguments({
+      args: [...args],
+      options: {
+        ...CONFIG_OPTION,
+        'retention-hours': { type: 'string' },
+        'publish-key': { type: 'string' },
+        json: { type: 'boolean' },
+      },
+    })
+    const [action, name, ...rest] = positionals
+    const config = readConfig(values.config)
+    const change = {
+      ...(values['retention-hours'] === undefined
+        ? {}
+        : { retentionHours: toHours(values['retention-hours']) }),
+      ...(values['publish-key'] === undefined ? {} : { publishKey: values['publish-key'] }),
+    }
+    const show = (answer: unknown, text: () => string) =>
+      console.log(values.json === true ? JSON.stringify(answer) : text())
+    if (rest.length > 0) throw new UsageError(`unexpected: ${rest.join(' ')}`)
+
+    if (action === 'list' && name === undefined) {
+      const answer = await callService(config, 'GET', '/control/v1/streams')
+      const { streams } = answer as { streams: readonly StreamAnswer[] }
+      show(answer, () => toTable(streams))
+      return
+    }
+    if (name === undefined) throw new UsageError('give an action and a stream name')
+    const path = `/control/v1/streams/${encodeURIComponent(name)}`
+    switch (action) {
+      case 'create': {
+        const answer = await callService(config, 'POST', '/control/v1/streams', { name, ...change })
+        const { publishKey, publishUrl } = answer as {
+          publishKey: string
+          publishUrl: string | null
+        }
+        show(
+          answer,
+          () => `Created ${name}. Publish key (shown once): ${publishKey}\n${publishUrl ?? ''}`,
+        )
+        return
+      }
+      case 'set': {
+        const answer = await callService(config, 'PATCH', path, change)
+        show(answer, () => `Changed ${name}.`)
+        return
+      }
+      case 'delete': {
+        const answer = await callService(config, 'DELETE', path)
+        show(answer, () => `Deleted ${name} and its media.`)
+        return
+      }
+      default:
+        throw new UsageError(`no such action: ${action}`)
+    }
+  },
+}
+
+function toHours(text: string): number {
+  if (!/^[0-9]+$/.test(text)) throw new UsageError(`--retention-hours: not a number: ${text}`)
+  return Number(text)
+}
+
+function toTable(streams: readonly StreamAnswer[]): string {
+  if (streams.length === 0) return 'No streams yet. Create one: kinora streams create NAME'
+  const rows = [
+    ['NAME', 'STATE', 'RETENTION', 'STORED', 'SINCE'],
+    ...streams.map(({ name, state, retentionHours, archive }) => [
+      name,
+      state,
+      `${retentionHours} h`,
+      `${(archive.bytes / 1e6).toFixed(1)} MB`,
+      archive.oldest === null ? '-' : new Date(archive.oldest).toISOString(),
+    ]),
+  ]
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
