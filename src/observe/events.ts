@@ -54,6 +54,28 @@ export function createEvents(log: Log, metrics: Metrics) {
       metrics.detectFramesSkipped.inc({ stream: e.stream, reason: e.reason }, e.count)
       log.warn(e, 'frames skipped')
     },
+    /** A consumer passed something over: by policy, because it had expired, or after failures. */
+    consumerSkipped(e: {
+      application: string
+      stream: string
+      count: number
+      reason: string
+      error?: unknown
+    }) {
+      const { application, stream, reason } = e
+      metrics.consumeSkipped.inc({ application, stream, reason }, e.count)
+      log.warn({ ...e, error: undefined, err: e.error }, 'consumer skipped')
+    },
+    consumerFailed(e: {
+      application: string
+      stream: string
+      attempt: number
+      retryInMs: number
+      error: unknown
+    }) {
+      metrics.consumeFailures.inc({ application: e.application, stream: e.stream })
+      log.warn({ ...e, error: undefined, err: e.error }, 'consumer handler failed')
+    },
     hookDelivered(e: { hook: string; deliveryId: string; attempts: number }) {
       metrics.notifyDelivered.inc({ hook: e.hook })
       log.info(e, 'hook delivered')
@@ -67,6 +89,18 @@ export function createEvents(log: Log, metrics: Metrics) {
     }) {
       metrics.notifyFailed.inc({ hook: e.hook, reason: e.reason })
       log.warn(e, 'hook delivery failed')
+    },
+    /** Given up and kept; it can be queued again. */
+    hookDeadLettered(e: { hook: string; deliveryId: string; attempts: number; reason: string }) {
+      metrics.notifyDeadLettered.inc({ hook: e.hook, reason: e.reason })
+      log.error(e, 'hook delivery given up')
+    },
+    hookDisabled(e: { hook: string; reason: string }) {
+      log.error(e, 'hook disabled')
+    },
+    recordsIgnored(e: { count: number; reason: string }) {
+      metrics.notifyIgnored.inc({ reason: e.reason }, e.count)
+      log.debug(e, 'records ignored')
     },
   }
 }

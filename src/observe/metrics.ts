@@ -79,6 +79,23 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       [],
       [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5],
     ),
+    consumeHandled: counter('kinora_consume_handled_total', 'Fragments or records handled', [
+      'application',
+      'stream',
+    ]),
+    consumeSkipped: counter('kinora_consume_skipped_total', 'Fragments or records passed over', [
+      'application',
+      'stream',
+      'reason',
+    ]),
+    consumeFailures: counter('kinora_consume_failures_total', 'Handler calls that failed', [
+      'application',
+      'stream',
+    ]),
+    consumeLagMs: gauge('kinora_consume_lag_milliseconds', 'Arrival to handled', [
+      'application',
+      'stream',
+    ]),
     notifyDelivered: counter('kinora_notify_delivered_total', 'Deliveries accepted', ['hook']),
     notifyFailed: counter('kinora_notify_failed_total', 'Delivery attempts that failed', [
       'hook',
@@ -87,6 +104,19 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
     notifyWaiting: gauge('kinora_notify_waiting_deliveries', 'Deliveries not yet accepted', [
       'hook',
     ]),
+    notifyDeadLettered: counter(
+      'kinora_notify_dead_lettered_total',
+      'Deliveries given up and kept',
+      ['hook', 'reason'],
+    ),
+    notifyIgnored: counter('kinora_notify_ignored_records_total', 'Records that are no detection', [
+      'reason',
+    ]),
+    notifyOldestWaitingMs: gauge(
+      'kinora_notify_oldest_waiting_milliseconds',
+      'Age of the oldest delivery not yet accepted',
+      ['hook'],
+    ),
     httpRequests: counter('kinora_http_requests_total', 'Requests answered', ['edge', 'status']),
     eventLoopDelayMs: gauge(
       'kinora_process_loop_delay_p99_milliseconds',

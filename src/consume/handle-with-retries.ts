@@ -1,0 +1,56 @@
+import { ServiceError } from '../domain/errors.ts'
+import type { Clock } from '../platform/clock.ts'
+
+export type RetryPolicy = {
+  /** Further tries after the first; `null`: until it works. */
+  readonly retries: number | null
+  /** Doubles with every try, up to `maxDelayMs`. */
+  readonly firstDelayMs: number
+  readonly maxDelayMs: number
+}
+
+export type RetryOptions = {
+  readonly policy: RetryPolicy
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly onRetry: (failure: { attempt: number; retryInMs: number; error: unknown }) => void
+}
+
+/** `null` when handled; else why it was given up. */
+export type GivenUp = { readonly reason: SkipReason; readonly error: unknown }
+export type SkipReason = 'failed' | 'malformed-media' | 'expired' | 'unreadable'
+
+/**
+ * Runs a handler until it works or trying again makes no sense.
+ *
+ * @throws the signal's reason when aborted; nothing else
+ */
+export async function handleWithRetries(
+  handle: () => Promise<void>,
+  { policy, clock, signal, onRetry }: RetryOptions,
+): Promise<GivenUp | null> {
+  for (let attempt = 1; ; attempt++) {
+    signal.throwIfAborted()
+    try {
+      await handle()
+      return null
+    } catch (error) {
+      signal.throwIfAborted()
+      const hopeless = toHopelessReason(error)
+      if (hopeless !== null) return { reason: hopeless, error }
+      if (policy.retries !== null && attempt > policy.retries) return { reason: 'failed', error }
+      const retryInMs = Math.min(policy.firstDelayMs * 2 ** (attempt - 1), policy.maxDelayMs)
+      onRetry({ attempt, retryInMs, error })
+      await clock.sleep(retryInMs, signal)
+    }
+  }
+}
+
+/** The same bytes fail the same way: these kinds are not tried again. */
+function toHopelessReason(error: unknown): SkipReason | null {
+  if (!(error instanceof ServiceError)) return null
+  if (error.kind === 'malformed-media') return 'malformed-media'
+  if (error.kind === 'data-loss') return 'unreadable'
+  if (error.code === 'FragmentNotFound') return 'expired' // retention was faster than we
+  return null
+}
