@@ -1,0 +1,105 @@
+import type { Archive } from '../../archive/index.ts'
+import type { Fragment } from '../../domain/fragment.ts'
+import { ServiceError } from '../../domain/errors.ts'
+import { CODEC_AVC, type Track } from '../../domain/track.ts'
+import {
+  parseAudioSpecificConfig,
+  toAacCodecString,
+} from '../../media/aac/audio-specific-config.ts'
+import { toPlayableTracks } from '../../media/fmp4/playable-track.ts'
+import { toSamples } from '../../media/matroska/scanner.ts'
+import { parseAvcConfig, toAvcCodecString } from '../../media/nal/avc-config.ts'
+import { parseHevcConfig, toHevcCodecString } from '../../media/nal/hevc-config.ts'
+import { toInitId } from './init-id.ts'
+
+/** What the fragments of one chunk have in common. */
+export type ChunkFormat = {
+  readonly initId: string
+  /** RFC 6381. */
+  readonly codecs: readonly string[]
+  readonly resolution: { readonly widthPx: number; readonly heightPx: number } | null
+  /** Measured on one fragment; `null` without video, or with one picture. */
+  readonly frameRate: number | null
+}
+
+/** Chunks of about a month at ten minutes each; a few hundred bytes per chunk. */
+const MAX_REMEMBERED = 4096
+
+/**
+ * Reads what a playlist must know of each chunk's header. The index does not hold it, so one
+ * fragment per chunk is read, the smallest that is asked for, and the answer remembered: a chunk's
+ * header never changes. The oldest answer is forgotten first.
+ */
+export class ChunkFormats {
+  readonly #archive: Archive
+  readonly #remembered = new Map<string, ChunkFormat>()
+
+  constructor(archive: Archive) {
+    this.#archive = archive
+  }
+
+  /**
+   * @returns the format of every fragment's chunk, by chunk ID
+   * @throws ServiceError `invalid-argument`/`UnsupportedMedia` when a header has no playable track
+   */
+  async of(fragments: readonly Fragment[]): Promise<ReadonlyMap<string, ChunkFormat>> {
+    const smallest = new Map<string, Fragment>()
+    for (const fragment of fragments) {
+      const rival = smallest.get(fragment.place.chunkId)
+      if (rival === undefined || fragment.sizeBytes < rival.sizeBytes) {
+        smallest.set(fragment.place.chunkId, fragment)
+      }
+    }
+    const formats = new Map<string, ChunkFormat>()
+    for (const [chunkId, fragment] of smallest) formats.set(chunkId, await this.#read(fragment))
+    return formats
+  }
+
+  async #read(fragment: Fragment): Promise<ChunkFormat> {
+    const key = `${fragment.streamId}/${fragment.place.chunkId}`
+    const known = this.#remembered.get(key)
+    if (known !== undefined) return known
+
+    const stored = await this.#archive.read(fragment)
+    const tracks = toPlayableTracks(stored.tracks)
+    if (tracks.length === 0) {
+      throw new ServiceError(
+        'invalid-argument',
+        'UnsupportedMedia',
+        `HLS carries H.264, H.265 and AAC; the stream holds ${stored.tracks.map((track) => track.codecId).join(', ') || 'nothing'}.`,
+      )
+    }
+    const video = tracks.find((track) => track.video !== null)
+    const times = toSamples(stored.bytes, stored.tracks)
+      .filter((sample) => sample.trackNumber === video?.number)
+      .map((sample) => sample.ptsMs)
+    const format = {
+      initId: toInitId(tracks),
+      codecs: tracks.map(toCodecString),
+      resolution: video?.video ?? null,
+      frameRate: toFrameRate(times),
+    }
+    this.#remember(key, format)
+    return format
+  }
+
+  #remember(key: string, format: ChunkFormat): void {
+    this.#remembered.set(key, format)
+    if (this.#remembered.size <= MAX_REMEMBERED) return
+    const [oldest] = this.#remembered.keys()
+    this.#remembered.delete(oldest!)
+  }
+}
+
+function toCodecString(track: Track): string {
+  if (track.audio !== null) return toAacCodecString(parseAudioSpecificConfig(track.codecPrivate))
+  return track.codecId === CODEC_AVC
+    ? toAvcCodecString(parseAvcConfig(track.codecPrivate))
+    : toHevcCodecString(parseHevcConfig(track.codecPrivate))
+}
+
+function toFrameRate(timesMs: readonly number[]): number | null {
+  const first = timesMs.reduce((a, b) => Math.min(a, b), Infinity)
+  const last = timesMs.reduce((a, b) => Math.max(a, b), -Infinity)
+  return last > first ? ((timesMs.length - 1) * 1000) / (last - first) : null
+}

@@ -1,0 +1,168 @@
+import type { Archive } from '../../archive/index.ts'
+import { ServiceError } from '../../domain/errors.ts'
+import type { Fragment, FragmentNumber } from '../../domain/fragment.ts'
+import type { StreamId } from '../../domain/stream.ts'
+import { toInitSegment } from '../../media/fmp4/init-segment.ts'
+import { toMasterPlaylist } from '../../media/hls/master-playlist.ts'
+import { toMediaPlaylist, toTargetDuration } from '../../media/hls/media-playlist.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { ChunkFormats, type ChunkFormat } from './chunk-formats.ts'
+import { parseInitId } from './init-id.ts'
+import { listRange, type PlaybackRange } from './range-listing.ts'
+import { toSegmentParts } from './segment-parts.ts'
+import { toBandwidth, toPlaylistSegments } from './segment-list.ts'
+
+/**
+ * HLS of the archive as fMP4, live and of any range: one segment per fragment, audio and video
+ * together. Keeps nothing about viewers; a URL means the same after a restart.
+ *
+ * Playlists name `media.m3u8`, `init-<id>.mp4` and `segment-<fragment number>.m4s`, relative to
+ * themselves, each followed by the given query.
+ */
+export interface Hls {
+  /**
+   * @param range `null` for live
+   * @throws as the media playlist of the same range does
+   */
+  master(streamId: StreamId, range: PlaybackRange | null, query: ChildQuery): Promise<string>
+  /**
+   * The newest fragments, the last one complete.
+   *
+   * @throws ServiceError `not-found`/`NoMedia` when nothing arrived in the last 30 s,
+   *   `invalid-argument`/`UnsupportedMedia`
+   */
+  liveMedia(streamId: StreamId, options?: LiveOptions): Promise<string>
+  /**
+   * All fragments that overlap the range, by producer time.
+   *
+   * @throws ServiceError `not-found`/`NoMedia` when there is none, `invalid-argument`/`InvalidRange`
+   *   when it is empty or longer than 24 h, `invalid-argument`/`UnsupportedMedia`
+   */
+  archiveMedia(streamId: StreamId, range: PlaybackRange, query?: ChildQuery): Promise<string>
+  /** @throws ServiceError `not-found`/`InitSegmentNotFound` */
+  initSegment(initId: string): Uint8Array
+  /**
+   * Parts to send in order; the media bytes are those that the archive read, not copied.
+   *
+   * @throws ServiceError `not-found`/`FragmentNotFound`, and what `Archive.read` throws
+   */
+  mediaSegment(streamId: StreamId, fragmentNumber: FragmentNumber): Promise<readonly Uint8Array[]>
+}
+
+/** What child URIs carry behind them: `''`, or `?` and an encoded query. */
+export type ChildQuery = string
+
+export type LiveOptions = {
+  /** 1..32, default 6. */
+  readonly segments?: number
+  readonly query?: ChildQuery
+}
+
+export type HlsOptions = { readonly archive: Archive; readonly clock: Clock }
+
+const LIVE_SEGMENTS = 6
+/** How far back the target duration and the bandwidth of a live playlist look: they stay steady. */
+const LIVE_HISTORY = 32
+/** KVS: GetHLSStreamingSessionURL, LIVE: without fragments in this time there is nothing to play. */
+const LIVE_MAX_AGE_MS = 30_000
+const MAX_RANGE_MS = 24 * 3600 * 1000
+
+export function createHls({ archive, clock }: HlsOptions): Hls {
+  const chunkFormats = new ChunkFormats(archive)
+
+  const newest = async (streamId: StreamId) => {
+    const fragments = await archive.newest(streamId, LIVE_HISTORY)
+    const last = fragments.at(-1)
+    const arrivedAt = last === undefined ? -Infinity : last.serverTimestamp + last.arrivalSpanMs
+    if (arrivedAt < clock.now() - LIVE_MAX_AGE_MS) throw noMedia('in the last 30 seconds')
+    return fragments
+  }
+
+  const inRange = async (streamId: StreamId, range: PlaybackRange) => {
+    const lengthMs = range.to - range.from
+    if (lengthMs <= 0 || lengthMs > MAX_RANGE_MS) {
+      throw new ServiceError(
+        'invalid-argument',
+        'InvalidRange',
+        'A range begins before it ends and is at most 24 hours long.',
+      )
+    }
+    const fragments = await listRange(archive, streamId, range)
+    if (fragments.length === 0) throw noMedia('in this range')
+    return fragments
+  }
+
+  const render = async (
+    fragments: readonly Fragment[],
+    kind: 'vod' | 'live',
+    options: { readonly history: readonly Fragment[]; readonly query: ChildQuery },
+  ) => {
+    const formats = await chunkFormats.of(fragments)
+    const segments = toPlaylistSegments(fragments, ({ fragmentNumber, place }) => ({
+      uri: `segment-${fragmentNumber}.m4s${options.query}`,
+      initUri: `init-${formats.get(place.chunkId)!.initId}.mp4${options.query}`,
+    }))
+    const durations = [...segments, ...options.history].map(({ durationMs }) => durationMs)
+    return toMediaPlaylist({
+      kind,
+      segments,
+      targetDurationS: toTargetDuration(durations),
+      mediaSequence: fragments[0]!.sequence,
+      discontinuitySequence: fragments[0]!.discontinuitySequence,
+    })
+  }
+
+  return {
+    async master(streamId, range, query) {
+      const fragments = range === null ? await newest(streamId) : await inRange(streamId, range)
+      const formats = [...(await chunkFormats.of(fragments)).values()]
+      return toMasterPlaylist({
+        uri: `media.m3u8${query}`,
+        ...toBandwidth(fragments),
+        codecs: [...new Set(formats.flatMap((format) => format.codecs))],
+        resolution: largest(formats),
+        frameRate: formats.reduce(fastest, null),
+      })
+    },
+
+    async liveMedia(streamId, { segments = LIVE_SEGMENTS, query = '' } = {}) {
+      const history = await newest(streamId)
+      const count = Math.min(Math.max(1, segments), LIVE_HISTORY)
+      return render(history.slice(-count), 'live', { history, query })
+    },
+
+    async archiveMedia(streamId, range, query = '') {
+      return render(await inRange(streamId, range), 'vod', { history: [], query })
+    },
+
+    initSegment: (initId) => toInitSegment(parseInitId(initId)),
+
+    async mediaSegment(streamId, fragmentNumber) {
+      const fragment = await archive.find(streamId, fragmentNumber)
+      if (fragment === null) {
+        throw new ServiceError('not-found', 'FragmentNotFound', 'No such fragment.')
+      }
+      const [[next], stored] = await Promise.all([
+        archive.after(streamId, fragmentNumber, 1),
+        archive.read(fragment),
+      ])
+      return toSegmentParts(fragment, next ?? null, stored)
+    },
+  }
+}
+
+function largest(formats: readonly ChunkFormat[]): ChunkFormat['resolution'] {
+  const area = (size: ChunkFormat['resolution']) =>
+    size === null ? 0 : size.widthPx * size.heightPx
+  return formats
+    .map((format) => format.resolution)
+    .reduce((a, b) => (area(b) > area(a) ? b : a), null)
+}
+
+function fastest(a: number | null, { frameRate }: ChunkFormat): number | null {
+  return a === null || (frameRate !== null && frameRate > a) ? frameRate : a
+}
+
+function noMedia(where: string): ServiceError {
+  return new ServiceError('not-found', 'NoMedia', `The stream has no media ${where}.`)
+}
