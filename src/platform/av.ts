@@ -1,0 +1,10 @@
+/**
+ * The only door to node-av (FFmpeg inside an npm package). What is behind it calls FFmpeg
+ * synchronously: it belongs into worker threads, never onto the main event loop. A build without
+ * the package replaces this file and nothing else.
+ */
+export { VideoDecoder, type CodedSample, type DecodedFrame } from './av/video-decoder.ts'
+export { rgb24Picture, type Picture } from './av/picture.ts'
+export { TensorScaler, type Placement, type TensorLayout } from './av/tensor-scaler.ts'
+export { toRgb24, type Rgb24Image } from './av/rgb24-image.ts'
+export { openMediaFile, type MediaFile, type MediaFileSample } from './av/media-file.ts'
