@@ -1,6 +1,6 @@
 // publishers.mjs FILE COUNT URL: publishes the file COUNT times at once in real time, in a loop,
 // until killed (at most five minutes). '#' in the URL becomes the publisher's number.
-import { publishFile } from '../../dist/platform/av-publish.js'
+import { publishFile } from '../../dist/platform/av/publish-file.js'
 import { systemClock } from '../../dist/platform/clock.js'
 
 const [path, count, url] = process.argv.slice(2)

@@ -1,6 +1,5 @@
-import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { existsSync } from 'node:fs'
-import { loadConfig, type Config } from '../config/index.ts'
+import { loadConfig, toClientHost, type Config } from '../config/index.ts'
 import { ServiceError } from '../domain/errors.ts'
 
 /** One command of the `kinora` program: its help and what it does. */
@@ -18,12 +17,10 @@ export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-/** `util.parseArgs` whose failures are {@link UsageError}s. */
-export function readArguments<T extends ParseArgsConfig>(
-  config: T,
-): ReturnType<typeof parseArgs<T>> {
+/** Turns what `util.parseArgs` throws into a {@link UsageError}. */
+export function readArguments<T>(parse: () => T): T {
   try {
-    return parseArgs({ strict: true, allowPositionals: true, ...config })
+    return parse()
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }
@@ -77,11 +74,5 @@ export async function callService(
 
 function serviceUrl(config: Config): string {
   const scheme = config.http.tlsCertFile === null ? 'http' : 'https'
-  return `${scheme}://${toReachableHost(config.http.host)}:${config.http.port}`
-}
-
-/** An address to connect to for an address that was bound. */
-export function toReachableHost(boundHost: string): string {
-  if (boundHost === '0.0.0.0' || boundHost === '::') return '127.0.0.1'
-  return boundHost.includes(':') ? `[${boundHost}]` : boundHost
+  return `${scheme}://${toClientHost(config.http.host)}:${config.http.port}`
 }

@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util'
 import { stringify } from 'yaml'
 import { configSchema } from '../config/index.ts'
 import { openCredentials } from '../registry/index.ts'
@@ -18,7 +19,9 @@ Options
 Every setting can be given in the environment: http.port as KINORA_HTTP__PORT, a value from a file
 as KINORA_AUTH__ADMIN_TOKEN_FILE.`,
   run: async (args) => {
-    const { values, positionals } = readArguments({ args: [...args], options: CONFIG_OPTION })
+    const { values, positionals } = readArguments(() =>
+      parseArgs({ args: [...args], options: CONFIG_OPTION, allowPositionals: true }),
+    )
     const action = positionals.join(' ')
     if (action === 'schema') {
       console.log(JSON.stringify(configSchema, null, 2))

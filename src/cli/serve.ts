@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util'
 import { startApp } from '../app.ts'
 import { createLog, type LogLevel } from '../observe/log.ts'
 import { CONFIG_OPTION, readArguments, readConfig, type Command } from './command.ts'
@@ -15,11 +16,13 @@ Options
 Logs JSON lines to standard output. The first SIGINT or SIGTERM drains and stops, the second ends
 the process at once.`,
   run: async (args) => {
-    const { values } = readArguments({
-      args: [...args],
-      options: CONFIG_OPTION,
-      allowPositionals: false,
-    })
+    const { values } = readArguments(() =>
+      parseArgs({
+        args: [...args],
+        options: CONFIG_OPTION,
+        allowPositionals: false,
+      }),
+    )
     const config = readConfig(values.config)
     const log = createLog(config.log.level as LogLevel)
     await runUntilSignal(() => startApp(config, { log }))

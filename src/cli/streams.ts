@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util'
 import {
   CONFIG_OPTION,
   callService,
@@ -31,15 +32,18 @@ Options
 
 The publish key is shown once, when the stream is created.`,
   run: async (args) => {
-    const { values, positionals } = readArguments({
-      args: [...args],
-      options: {
-        ...CONFIG_OPTION,
-        'retention-hours': { type: 'string' },
-        'publish-key': { type: 'string' },
-        json: { type: 'boolean' },
-      },
-    })
+    const { values, positionals } = readArguments(() =>
+      parseArgs({
+        args: [...args],
+        allowPositionals: true,
+        options: {
+          ...CONFIG_OPTION,
+          'retention-hours': { type: 'string' },
+          'publish-key': { type: 'string' },
+          json: { type: 'boolean' },
+        },
+      }),
+    )
     const [action, name, ...rest] = positionals
     const config = readConfig(values.config)
     const change = {

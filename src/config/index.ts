@@ -1,2 +1,2 @@
 export { configSchema, type Config } from './schema.ts'
-export { isLoopback, loadConfig } from './load.ts'
+export { isLoopback, loadConfig, toClientHost } from './load.ts'

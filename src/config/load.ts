@@ -152,6 +152,12 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
+/** What a client on this machine connects to for an address that was bound. */
+export function toClientHost(boundHost: string): string {
+  if (boundHost === '0.0.0.0' || boundHost === '::') return '127.0.0.1'
+  return boundHost.includes(':') ? `[${boundHost}]` : boundHost
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,0 +1,305 @@
+import { readFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { registerConsole } from './api/console/index.ts'
+import {
+  createAccess,
+  registerControlApi,
+  registerOperations,
+  toHttpFailure,
+} from './api/control/index.ts'
+import { createFastify } from './api/fastify.ts'
+import { startHttpServer } from './api/http-server.ts'
+import { createKinesisApi } from './api/kinesis/index.ts'
+import { registerPlayback } from './api/playback/index.ts'
+import { openArchive } from './archive/index.ts'
+import { toClientHost, type Config } from './config/index.ts'
+import { openMetaLeases } from './consume/index.ts'
+import { openDataStreams, type DataStreams } from './datastream/index.ts'
+import { openDetector, resolveModel } from './detect/index.ts'
+import { startDetectionPipeline } from './detection-pipeline.ts'
+import { startRtmpServer } from './ingest/index.ts'
+import { startNotifier } from './notify/index.ts'
+import { createEvents } from './observe/events.ts'
+import type { Log } from './observe/log.ts'
+import { createMetrics } from './observe/metrics.ts'
+import { systemClock } from './platform/clock.ts'
+import { openLevelMetaStore } from './platform/meta-store.ts'
+import { createHls, createImages } from './playback/index.ts'
+import { openCredentials, openStreamRegistry, type StreamRegistry } from './registry/index.ts'
+
+/** The running service. Disposal drains it: see {@link startApp}. */
+export interface App extends AsyncDisposable {
+  readonly publicUrl: string
+  /** rtmp://host:port/app; `null` when RTMP is off. */
+  readonly rtmpUrl: string | null
+  readonly registry: StreamRegistry
+  readonly dataStreams: DataStreams
+  readonly resultsStream: string
+  readonly region: string
+  readonly accessKey: { readonly accessKeyId: string; readonly secretAccessKey: string }
+}
+
+const PACKAGE = new URL('../package.json', import.meta.url)
+const BUILT_IN_MODELS = fileURLToPath(new URL('../models', import.meta.url))
+const CONSOLE = fileURLToPath(new URL('../dist/console', import.meta.url))
+
+/** How long requests in flight may take when the service stops. */
+const HTTP_GRACE_MS = 5_000
+
+/**
+ * Builds and joins all parts: the composition root. Parts are started in the order of the way of
+ * the data's needs (stores, consumers, edges) and stopped in reverse: stop accepting, finish
+ * fragments, sync, checkpoint, close.
+ *
+ * @throws ServiceError what the parts throw; whatever was started by then is stopped
+ */
+export async function startApp(config: Config, { log }: { readonly log: Log }): Promise<App> {
+  const started: AsyncDisposable[] = []
+  const stop = async () => {
+    for (const part of started.splice(0).reverse()) {
+      try {
+        await part[Symbol.asyncDispose]()
+      } catch (error) {
+        log.error({ err: error }, 'a part did not stop in order') // the others still have to
+      }
+    }
+  }
+  const keep = <T extends AsyncDisposable>(part: T): T => {
+    started.push(part)
+    return part
+  }
+  try {
+    return { ...(await startParts(config, log, keep)), [Symbol.asyncDispose]: stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function startParts(
+  config: Config,
+  log: Log,
+  keep: <T extends AsyncDisposable>(part: T) => T,
+): Promise<Omit<App, typeof Symbol.asyncDispose>> {
+  const clock = systemClock
+  const metrics = createMetrics({ processMetrics: true })
+  const events = createEvents(log, metrics)
+  const observed = { clock, events, metrics, log }
+  const { version } = JSON.parse(readFileSync(PACKAGE, 'utf8')) as { version: string }
+  const inData = (name: string) => join(config.dataDirectory, name)
+
+  // Stores
+  await mkdir(config.dataDirectory, { recursive: true })
+  const credentials = await openCredentials(config.dataDirectory)
+  const meta = keep(await openLevelMetaStore(inData('meta')))
+  const registry = await openStreamRegistry(meta, clock)
+  for (const { name, retentionHours, publishKey } of config.streams) {
+    if (registry.find(name) !== null) continue
+    await registry.create({
+      name,
+      retentionHours: retentionHours ?? config.archive.defaultRetentionHours,
+      ...(publishKey === undefined ? {} : { publishKey }),
+    })
+  }
+  const archive = keep(
+    await openArchive(
+      { directory: inData('archive'), meta, ...observed },
+      {
+        retentionMsOf: (streamId) => {
+          const hours = registry.findById(streamId)?.retentionHours
+          return hours === undefined ? null : hours * 3_600_000
+        },
+        nameOf: (streamId) => registry.findById(streamId)?.name ?? streamId,
+        maxQueuedBytes: config.archive.maxQueuedBytes,
+        maxChunkBytes: config.archive.maxChunkBytes,
+      },
+    ),
+  )
+  const dataStreams = keep(
+    await openDataStreams({ directory: inData('datastream'), meta, ...observed }, {}),
+  )
+  const { resultsStream, resultsRetentionHours } = config.detection
+  if (!dataStreams.list().includes(resultsStream)) {
+    await dataStreams.create({
+      name: resultsStream,
+      shardCount: 1,
+      retentionHours: resultsRetentionHours,
+    })
+  }
+
+  // Consumers
+  const leases = keep(await openMetaLeases({ meta, clock, log, node: 'local' }))
+  let publicUrl = config.publicUrl ?? '' // known once the port is
+  const notifier = keep(
+    await startNotifier({
+      dataStreams,
+      resultsStream,
+      leases,
+      meta,
+      hooks: config.hooks,
+      publicUrl: () => publicUrl,
+      ...observed,
+    }),
+  )
+  const model = config.detection.enabled
+    ? await resolveModel(config.detection.model, {
+        builtInDirectory: BUILT_IN_MODELS,
+        dataDirectory: config.dataDirectory,
+      })
+    : null
+  if (model !== null) {
+    const detector = keep(
+      await openDetector(
+        {
+          modelDirectory: model.directory,
+          framesPerSecond: config.detection.framesPerSecond,
+          workers: config.detection.workers,
+          ...(config.detection.minScore === null ? {} : { minScore: config.detection.minScore }),
+          ...(config.detection.labels.length === 0 ? {} : { labels: config.detection.labels }),
+        },
+        observed,
+      ),
+    )
+    const chosen = new Set(config.detection.streams)
+    keep(
+      startDetectionPipeline({
+        archive,
+        leases,
+        dataStreams,
+        detector,
+        model: model.manifest,
+        resultsStream,
+        streams: () => registry.list().filter(({ name }) => chosen.has('*') || chosen.has(name)),
+        maxLagMs: config.detection.maxLagMs,
+        ...observed,
+      }),
+    )
+  }
+
+  // Edges
+  let stopping = false
+  const rtmp = config.rtmp.enabled
+    ? await startRtmpServer(
+        { registry, archive, ...observed },
+        {
+          host: config.rtmp.host,
+          port: config.rtmp.port,
+          app: config.rtmp.app,
+          maxConnections: config.rtmp.maxConnections,
+          fragmentTargetMs: config.archive.fragmentTargetMs,
+          maxFragmentMs: config.archive.maxFragmentMs,
+        },
+      )
+    : null
+  const rtmpUrl =
+    rtmp === null
+      ? null
+      : `rtmp://${toClientHost(config.rtmp.host)}:${rtmp.port}/${config.rtmp.app}`
+  if (rtmp !== null) keep(rtmp)
+
+  const images = keep(createImages({ archive, workers: 1 }))
+  const hls = createHls({ archive, metrics, clock })
+  const accessKeys = config.auth.accessKeys.length > 0 ? config.auth.accessKeys : [credentials]
+  const sealingKey = Buffer.from(credentials.sealingKey, 'hex')
+  const access = createAccess({
+    adminToken: config.auth.adminToken,
+    sealingKey,
+    openHosts: ['localhost', '127.0.0.1', '[::1]', ...hostsOf(config)],
+    secureCookies: config.http.tlsCertFile !== null,
+    clock,
+  })
+  const kinesis = createKinesisApi({
+    dataStreams,
+    accessKeys: (id: string) =>
+      accessKeys.find(({ accessKeyId }) => accessKeyId === id)?.secretAccessKey ?? null,
+    iteratorKey: sealingKey,
+    region: config.aws.region,
+    accountId: config.aws.accountId,
+    ...observed,
+  })
+  const fastify = createFastify()
+  fastify.setErrorHandler((error, request, reply) => {
+    const failure = toHttpFailure(error)
+    if (failure.status >= 500)
+      log.error({ err: error, path: request.url.split('?')[0] }, 'request failed')
+    return reply.status(failure.status).send({ code: failure.code, message: failure.message })
+  })
+  fastify.setNotFoundHandler((_request, reply) =>
+    reply.status(404).send({ code: 'NotFound', message: 'There is nothing at this address.' }),
+  )
+  registerOperations(fastify, {
+    metrics,
+    notReady: () => (stopping ? 'stopping' : null),
+    refreshGauges: async () => {
+      for (const { streamId, name } of registry.list()) {
+        metrics.archiveStoredBytes.set({ stream: name }, (await archive.usage(streamId)).bytes)
+      }
+    },
+  })
+  registerControlApi(fastify, {
+    access,
+    registry,
+    archive,
+    dataStreams,
+    resultsStream,
+    defaultRetentionHours: config.archive.defaultRetentionHours,
+    rtmpUrl: () => rtmpUrl,
+    publicUrl: () => publicUrl,
+    version,
+    model: () =>
+      model === null ? null : { name: model.manifest.name, labels: model.manifest.labels },
+    sessionOf: (name) => rtmp?.sessions().find(({ stream }) => stream === name) ?? null,
+    hooks: () => notifier.status(),
+  })
+  registerPlayback(fastify, {
+    hls,
+    images,
+    registry,
+    authorise: (request, streamName) => access.requirePlayback(request, streamName),
+  })
+  registerConsole(fastify, CONSOLE)
+  await fastify.ready()
+
+  const http = await startHttpServer({
+    host: config.http.host,
+    port: config.http.port,
+    ...(config.http.tlsCertFile === null
+      ? {}
+      : {
+          tls: {
+            cert: readFileSync(config.http.tlsCertFile),
+            key: readFileSync(config.http.tlsKeyFile!),
+          },
+        }),
+    onRequest: (request, response) => {
+      if (kinesis.handles(request)) void kinesis.handle(request, response)
+      else fastify.routing(request, response)
+    },
+    log,
+  })
+  keep({
+    [Symbol.asyncDispose]: async () => {
+      stopping = true
+      await http.close(HTTP_GRACE_MS)
+      await fastify.close()
+    },
+  })
+  const scheme = config.http.tlsCertFile === null ? 'http' : 'https'
+  publicUrl ||= `${scheme}://${toClientHost(config.http.host)}:${http.port}`
+  log.info({ version, publicUrl, rtmpUrl }, 'kinora is ready')
+  return {
+    publicUrl,
+    rtmpUrl,
+    registry,
+    dataStreams,
+    resultsStream,
+    region: config.aws.region,
+    accessKey: accessKeys[0]!,
+  }
+}
+
+function hostsOf(config: Config): string[] {
+  return config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname]
+}
