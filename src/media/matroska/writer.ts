@@ -1,0 +1,234 @@
+import type { FragmentNumber } from '../../domain/fragment.ts'
+import type { EpochMs } from '../../domain/time.ts'
+import type { Track } from '../../domain/track.ts'
+import { ElementId } from './element-id.ts'
+import { toElementId, toElementSize, toUnknownSize } from './vint.ts'
+
+/** Of every document that we write: one tick is one millisecond (RFC 9559 §5.1.2.9). */
+export const TIMECODE_SCALE_NS = 1_000_000
+
+/** Largest distance of a block from its Cluster's Timecode: it is a signed 16-bit number. */
+export const MAX_RELATIVE_MS = 32_767
+
+export type HeaderOptions = { readonly title?: string }
+
+/**
+ * A live Matroska document up to its first Cluster: EBML header, the start of a Segment of unknown
+ * size, Info without Duration, Tracks. The same tracks always give the same bytes.
+ */
+export function toMatroskaHeader(
+  tracks: readonly Track[],
+  options: HeaderOptions = {},
+): Uint8Array {
+  return concat([
+    element(ElementId.Ebml, [
+      unsigned(ElementId.EbmlVersion, 1),
+      unsigned(ElementId.EbmlReadVersion, 1),
+      unsigned(ElementId.EbmlMaxIdLength, 4),
+      unsigned(ElementId.EbmlMaxSizeLength, 8),
+      text(ElementId.DocType, 'matroska'),
+      unsigned(ElementId.DocTypeVersion, 4),
+      unsigned(ElementId.DocTypeReadVersion, 2), // SimpleBlock came with version 2
+    ]),
+    openElement(ElementId.Segment),
+    element(ElementId.Info, [
+      unsigned(ElementId.TimecodeScale, TIMECODE_SCALE_NS),
+      ...(options.title === undefined ? [] : [text(ElementId.Title, options.title)]),
+      text(ElementId.MuxingApp, 'Kinora'),
+      text(ElementId.WritingApp, 'Kinora'),
+    ]),
+    element(ElementId.Tracks, tracks.map(trackEntry)),
+  ])
+}
+
+/**
+ * The beginning of a Cluster of unknown size. What follows until the next Segment-level element
+ * belongs to it.
+ *
+ * @param timecodeMs 0..2^53-1
+ */
+export function clusterStart(timecodeMs: number): Uint8Array {
+  return concat([
+    openElement(ElementId.Cluster),
+    toElementId(ElementId.Timecode),
+    toElementSize(8),
+    unsignedOfWidth(timecodeMs, 8),
+  ])
+}
+
+export type BlockStart = {
+  /** 1..126 */
+  readonly trackNumber: number
+  /** To the Cluster's Timecode: -32,768..32,767. */
+  readonly relativeMs: number
+  readonly isKey: boolean
+  readonly payloadLength: number
+}
+
+/**
+ * Everything of a SimpleBlock but its payload, which the caller appends as it is:
+ *
+ * ```
+ * A3 | size | 80h + track | relative time, int16 | 80h: key | payload ...
+ * ```
+ *
+ * RFC 9559 §10.2. The head is a fresh array; the payload needs no copy.
+ */
+export function simpleBlockHead(block: BlockStart): Uint8Array {
+  const { trackNumber, relativeMs, isKey, payloadLength } = block
+  if (trackNumber < 1 || trackNumber > 126) {
+    throw new RangeError(`track number ${trackNumber} is not in 1..126`)
+  }
+  if (relativeMs < -MAX_RELATIVE_MS - 1 || relativeMs > MAX_RELATIVE_MS) {
+    throw new RangeError(`a block cannot lie ${relativeMs} ms from its cluster`)
+  }
+  const size = toElementSize(4 + payloadLength)
+  const head = new Uint8Array(1 + size.length + 4)
+  head[0] = ElementId.SimpleBlock
+  head.set(size, 1)
+  let at = 1 + size.length
+  head[at++] = 0x80 | trackNumber
+  head[at++] = (relativeMs >> 8) & 0xff
+  head[at++] = relativeMs & 0xff
+  head[at] = isKey ? 0x80 : 0
+  return head
+}
+
+/**
+ * The Tags that stand before a fragment's Cluster in the archive and in a GetMedia answer, with
+ * 4-byte sizes and without Targets, as captured from the service.
+ */
+export function fragmentTags(tags: {
+  readonly fragmentNumber: FragmentNumber
+  readonly serverTimestamp: EpochMs
+  readonly producerTimestamp: EpochMs
+}): Uint8Array {
+  return tagsElement([
+    [FRAGMENT_NUMBER_TAG, tags.fragmentNumber],
+    [SERVER_TIMESTAMP_TAG, toSeconds(tags.serverTimestamp)],
+    [PRODUCER_TIMESTAMP_TAG, toSeconds(tags.producerTimestamp)],
+  ])
+}
+
+export const FRAGMENT_NUMBER_TAG = 'AWS_KINESISVIDEO_FRAGMENT_NUMBER'
+export const SERVER_TIMESTAMP_TAG = 'AWS_KINESISVIDEO_SERVER_TIMESTAMP'
+export const PRODUCER_TIMESTAMP_TAG = 'AWS_KINESISVIDEO_PRODUCER_TIMESTAMP'
+
+/** One Tags element with one Tag of these names and values (RFC 9559 §5.1.8), 4-byte sizes. */
+export function tagsElement(
+  pairs: readonly (readonly [name: string, value: string])[],
+): Uint8Array {
+  const simpleTags = pairs.map(([name, value]) =>
+    wideElement(ElementId.SimpleTag, [
+      wideElement(ElementId.TagName, [Buffer.from(name)]),
+      wideElement(ElementId.TagString, [Buffer.from(value)]),
+    ]),
+  )
+  return wideElement(ElementId.Tags, [wideElement(ElementId.Tag, simpleTags)])
+}
+
+/**
+ * A Void element (RFC 8794 §11.3.2) of exactly `totalBytes`, from 2. Readers skip its payload:
+ * `note` there is for us alone.
+ */
+export function voidElement(totalBytes: number, note: Uint8Array = new Uint8Array(0)): Uint8Array {
+  const sizeWidth = totalBytes - 2 < 127 ? 1 : 8
+  const payload = new Uint8Array(totalBytes - 1 - sizeWidth)
+  payload.set(note)
+  return concat([toElementId(ElementId.Void), toElementSize(payload.length, sizeWidth), payload])
+}
+
+function trackEntry(track: Track): Uint8Array {
+  const types = { video: 1, audio: 2, data: 0x21 } // RFC 9559 §5.1.4.1.3
+  const { video, audio } = track
+  return element(ElementId.TrackEntry, [
+    unsigned(ElementId.TrackNumber, track.number),
+    unsigned(ElementId.TrackUid, track.number),
+    unsigned(ElementId.TrackType, types[track.kind]),
+    unsigned(ElementId.FlagLacing, 0),
+    text(ElementId.Language, 'und'),
+    text(ElementId.CodecId, track.codecId),
+    ...(track.codecPrivate.length > 0
+      ? [element(ElementId.CodecPrivate, [track.codecPrivate])]
+      : []),
+    ...(video === null
+      ? []
+      : [
+          element(ElementId.Video, [
+            unsigned(ElementId.PixelWidth, video.widthPx),
+            unsigned(ElementId.PixelHeight, video.heightPx),
+          ]),
+        ]),
+    ...(audio === null
+      ? []
+      : [
+          element(ElementId.Audio, [
+            float(ElementId.SamplingFrequency, audio.sampleRateHz),
+            unsigned(ElementId.Channels, audio.channels),
+          ]),
+        ]),
+  ])
+}
+
+/** `sec.mmm`, as the service prints timestamps in Tags. */
+function toSeconds(timestamp: EpochMs): string {
+  const whole = Math.trunc(timestamp / 1000)
+  const sign = timestamp < 0 && whole === 0 ? '-' : ''
+  return `${sign}${whole}.${String(Math.abs(timestamp % 1000)).padStart(3, '0')}`
+}
+
+function element(id: number, parts: readonly Uint8Array[]): Uint8Array {
+  return concat([toElementId(id), toElementSize(lengthOf(parts)), ...parts])
+}
+
+function wideElement(id: number, parts: readonly Uint8Array[]): Uint8Array {
+  return concat([toElementId(id), toElementSize(lengthOf(parts), 4), ...parts])
+}
+
+/** Unknown size in the 8-byte form, 01 FF FF FF FF FF FF FF. */
+function openElement(id: number): Uint8Array {
+  return concat([toElementId(id), toUnknownSize(8)])
+}
+
+function unsigned(id: number, value: number): Uint8Array {
+  let width = 1
+  while (value >= 256 ** width) width++
+  return element(id, [unsignedOfWidth(value, width)])
+}
+
+function unsignedOfWidth(value: number, width: number): Uint8Array {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new RangeError(`not an unsigned integer: ${value}`)
+  }
+  const bytes = new Uint8Array(width)
+  let rest = value
+  for (let i = width - 1; i >= 0; i--) {
+    bytes[i] = rest % 256
+    rest = Math.floor(rest / 256)
+  }
+  return bytes
+}
+
+function float(id: number, value: number): Uint8Array {
+  const bytes = new Uint8Array(8)
+  new DataView(bytes.buffer).setFloat64(0, value)
+  return element(id, [bytes])
+}
+
+function text(id: number, value: string): Uint8Array {
+  return element(id, [Buffer.from(value)])
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0)
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(lengthOf(parts))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
