@@ -1,0 +1,5 @@
+export { startNotifier, type Notifier, type NotifierOptions } from './notifier.ts'
+export type { DeadDelivery, HookStatus, QueueLimits } from './hook-queue.ts'
+export { parseHook, type Hook, type HookConfig } from './hook.ts'
+export { STANDARD_RETRY_DELAYS_MS, type AttemptOutcome } from './plan-retry.ts'
+export { createSendWebhook, type SendWebhook, type WebhookMessage } from './send-webhook.ts'
