@@ -13,7 +13,14 @@ export function build({ onlyIfStale }) {
   console.error('Building ...')
   rmSync('dist', { recursive: true, force: true })
   run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json')
-  run('node_modules/vite/bin/vite.js', 'build', '--config', 'src/console/vite.config.ts', '--logLevel', 'warn')
+  run(
+    'node_modules/vite/bin/vite.js',
+    'build',
+    '--config',
+    'src/console/vite.config.ts',
+    '--logLevel',
+    'warn',
+  )
   writeFileSync(STAMP, '')
 }
 
