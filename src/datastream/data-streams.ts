@@ -7,15 +7,30 @@ import type { EpochMs } from '../domain/time.ts'
  */
 export interface DataStreams extends AsyncDisposable {
   /** @throws `conflict`/`ResourceInUseException` when the name is taken */
-  create(options: { name: string; shardCount: number; retentionHours?: number }): Promise<void>
+  create(options: {
+    name: string
+    shardCount: number
+    retentionHours?: number
+    tags?: Readonly<Record<string, string>>
+  }): Promise<void>
   delete(name: string): Promise<void>
+  /**
+   * Changes settings; what is absent stays.
+   *
+   * @param change.tags replace all tags
+   */
+  update(
+    name: string,
+    change: { retentionHours?: number; tags?: Readonly<Record<string, string>> },
+  ): Promise<void>
   /** Names in order. */
   list(): readonly string[]
   /** @throws `not-found`/`ResourceNotFoundException` */
   describe(name: string): DataStreamInfo
   /**
-   * Puts records; resolves when all that succeeded are on disk (group commit). The answer has the
-   * request's order.
+   * Puts records; resolves when all are on disk (group commit). The answer has the request's order.
+   *
+   * @throws PartialPutError when some shards stored their records and others did not
    */
   put(name: string, records: readonly RecordToPut[]): Promise<readonly PutResult[]>
   /** Where an iterator of the given kind starts. Positions are plain values; the edge seals them. */
@@ -48,6 +63,10 @@ export type DataStreamInfo = {
   readonly status: 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING'
   readonly createdAt: EpochMs
   readonly retentionHours: number
+  /** Largest record, data and key together. */
+  readonly maxRecordBytes: number
+  readonly tags: Readonly<Record<string, string>>
+  /** In order of their number; without those whose last record has expired. */
   readonly shards: readonly ShardInfo[]
 }
 export type ShardInfo = {

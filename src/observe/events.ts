@@ -76,6 +76,14 @@ export function createEvents(log: Log, metrics: Metrics) {
       metrics.consumeFailures.inc({ application: e.application, stream: e.stream })
       log.warn({ ...e, error: undefined, err: e.error }, 'consumer handler failed')
     },
+    shardLogRecovered(e: { stream: string; shardId: string; cutBytes: number; nextIndex: number }) {
+      metrics.datastreamLogRecoveries.inc({ stream: e.stream })
+      log.warn(e, 'torn tail of a shard log cut off')
+    },
+    recordsNotStored(e: { stream: string; shardId: string; count: number; error: unknown }) {
+      metrics.datastreamRecordsNotStored.inc({ stream: e.stream }, e.count)
+      log.error({ ...e, error: undefined, err: e.error }, 'records not stored')
+    },
     hookDelivered(e: { hook: string; deliveryId: string; attempts: number }) {
       metrics.notifyDelivered.inc({ hook: e.hook })
       log.info(e, 'hook delivered')

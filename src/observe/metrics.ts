@@ -73,6 +73,16 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
     datastreamRecordsOut: counter('kinora_datastream_records_out_total', 'Records read', [
       'stream',
     ]),
+    datastreamRecordsNotStored: counter(
+      'kinora_datastream_records_not_stored_total',
+      'Records refused because the disk failed or was too slow',
+      ['stream'],
+    ),
+    datastreamLogRecoveries: counter(
+      'kinora_datastream_log_recoveries_total',
+      'Shard logs whose torn tail was cut off at start',
+      ['stream'],
+    ),
     datastreamSyncSeconds: histogram(
       'kinora_datastream_sync_seconds',
       'Group commit duration',

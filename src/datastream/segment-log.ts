@@ -1,0 +1,475 @@
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ServiceError } from '../domain/errors.ts'
+import type { EpochMs } from '../domain/time.ts'
+import { createDeferred, type Deferred } from '../platform/deferred.ts'
+import { createDirectory, nodeDisk, readFully, writeFully, type LogDisk } from './log-disk.ts'
+import {
+  claimedIndex,
+  claimedRecordSize,
+  decodeRecord,
+  encodeRecord,
+  holdsRecord,
+  recordSize,
+  SEGMENT_HEADER_BYTES,
+} from './record-format.ts'
+import { parseSegmentName, SegmentFile } from './segment-file.ts'
+import { BLOCK_BYTES, lastWhere } from './segment-index.ts'
+import type { LogEntry, LogEntryToAppend, ShardLog } from './shard-log.ts'
+
+export type SegmentLogOptions = {
+  /** A segment that has this many bytes is followed by a new one. */
+  readonly maxSegmentBytes: number
+  /** A segment whose first record is this old, compared with the record to append, likewise. */
+  readonly maxSegmentAgeMs: number
+  /** Appends wait for the disk until this many bytes wait; then they are refused. */
+  readonly maxQueuedBytes: number
+  readonly disk: LogDisk
+  /** Called after each group commit. */
+  readonly onSync: (seconds: number) => void
+  /** Called when the tail of the last segment was not sound and was cut off. */
+  readonly onCut: (cut: { cutBytes: number; nextIndex: number }) => void
+}
+
+const DEFAULTS: SegmentLogOptions = {
+  maxSegmentBytes: 64 * 1024 * 1024,
+  maxSegmentAgeMs: 3_600_000,
+  maxQueuedBytes: 64 * 1024 * 1024,
+  disk: nodeDisk,
+  onSync: () => undefined,
+  onCut: () => undefined,
+}
+
+/** One write takes at most this much, unless a single batch is larger. */
+const MAX_GROUP_BYTES = 8 * 1024 * 1024
+/** Sealed segments whose index stays in memory. */
+const KEPT_INDEXES = 4
+const SEAL_FILE = 'sealed'
+
+/**
+ * The default {@link ShardLog}: append-only segment files in one folder, read with positional reads.
+ * Layout: record-format.ts; the whole story: docs/design/datastream.md.
+ *
+ * Invariants:
+ * 1. `nextIndex` moves only after `fdatasync`: what a reader sees and what an append resolved with
+ *    is on disk.
+ * 2. Only the last segment is written, only behind its last durable byte, by one writer at a time.
+ * 3. Segment n+1 is created when segment n is durable, and starts at the index where n ends.
+ * 4. Bytes behind the last durable byte belong to nobody: a failure cuts them off, and so does the
+ *    next start.
+ *
+ * The folder appears with the first append, so an unused log costs nothing.
+ */
+export async function openSegmentLog(
+  directory: string,
+  options: Partial<SegmentLogOptions> = {},
+): Promise<ShardLog> {
+  const settings = { ...DEFAULTS, ...options }
+  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return new Array<string>()
+    throw error
+  })
+  const segments = names
+    .map(parseSegmentName)
+    .filter((firstIndex) => firstIndex !== null)
+    .sort((a, b) => a - b)
+    .map((firstIndex) => new SegmentFile(settings.disk, directory, firstIndex))
+  await dropUnbornSegment(segments)
+  const log = new SegmentLog(directory, settings, segments, names.includes(SEAL_FILE))
+  await log.recover()
+  return log
+}
+
+/** A crash while a segment was created leaves no more than a part of its header. */
+async function dropUnbornSegment(segments: SegmentFile[]): Promise<void> {
+  const last = segments.at(-1)
+  if (last === undefined) return
+  const { size } = await last.use((file) => file.stat())
+  const born = size > SEGMENT_HEADER_BYTES || (await last.header().catch(() => null)) !== null
+  if (born) return
+  await last.remove()
+  segments.pop()
+}
+
+type Waiting = Deferred<{ readonly first: number; readonly last: number }> & {
+  readonly batch: readonly LogEntryToAppend[]
+  readonly sizeBytes: number
+}
+
+class SegmentLog implements ShardLog {
+  readonly #directory: string
+  readonly #options: SegmentLogOptions
+  /** In order of their first index; the last one is written to. */
+  #segments: SegmentFile[]
+  readonly #indexedRecently: SegmentFile[] = []
+  readonly #queue: Waiting[] = []
+  #queuedBytes = 0
+  #committing = false
+  /** Whoever changes the segments does it alone and in turn. */
+  #turn: Promise<unknown> = Promise.resolve()
+  /** Bytes behind the last durable one may be in the file: cut them before writing. */
+  #tailDirty = false
+  #sealed: boolean
+  #closed = false
+  #nextIndex = 0
+  #firstArrivalOfLast: number | null = null
+
+  constructor(
+    directory: string,
+    options: SegmentLogOptions,
+    segments: SegmentFile[],
+    sealed: boolean,
+  ) {
+    this.#directory = directory
+    this.#options = options
+    this.#segments = segments
+    this.#sealed = sealed
+  }
+
+  get firstIndex(): number {
+    return this.#segments[0]?.firstIndex ?? 0
+  }
+
+  get nextIndex(): number {
+    return this.#nextIndex
+  }
+
+  async recover(): Promise<void> {
+    const last = this.#segments.at(-1)
+    if (last === undefined) return
+    await last.acquire()
+    const { nextIndex, sizeBytes } = await last.index()
+    this.#nextIndex = nextIndex
+    const { size } = await last.use((file) => file.stat())
+    if (size > sizeBytes) {
+      await this.#cutTail(last)
+      this.#options.onCut({ cutBytes: size - sizeBytes, nextIndex })
+    }
+    const [first] = await this.read(last.firstIndex, { maxEntries: 1, maxBytes: 1 })
+    this.#firstArrivalOfLast = first?.arrivedAt ?? null
+  }
+
+  async append(batch: readonly LogEntryToAppend[]) {
+    this.#refuseWhenEnded()
+    if (batch.length === 0) throw new RangeError('an empty batch has no first index')
+    const sizeBytes = batch.reduce((sum, entry) => sum + recordSize(entry), 0)
+    if (this.#queuedBytes > 0 && this.#queuedBytes + sizeBytes > this.#options.maxQueuedBytes) {
+      throw new ServiceError('unavailable', 'LogQueueFull', 'The disk is slower than the writers.')
+    }
+    const waiting = { ...createDeferred<{ first: number; last: number }>(), batch, sizeBytes }
+    this.#queue.push(waiting)
+    this.#queuedBytes += sizeBytes
+    if (!this.#committing) void this.#commitAll()
+    return waiting.promise
+  }
+
+  #refuseWhenEnded(): void {
+    if (this.#sealed) throw new ServiceError('conflict', 'LogSealed', 'The shard is closed.')
+    if (this.#closed) throw logClosed()
+  }
+
+  /** What arrives while one group is written and synced makes up the next group. */
+  async #commitAll(): Promise<void> {
+    this.#committing = true
+    while (this.#queue.length > 0) await this.#inTurn(() => this.#commitGroup())
+    this.#committing = false
+  }
+
+  /** Never rejects: each appender hears about its own batch. */
+  async #commitGroup(): Promise<void> {
+    const group = this.#takeGroup()
+    if (group.length === 0) return
+    try {
+      const segment = await this.#segmentFor(group[0]!.batch[0]!)
+      const { bytes, sizes } = encodeGroup(group, this.#nextIndex)
+      const index = await segment.index()
+      await this.#writeDurably(segment, bytes, index.sizeBytes)
+      // Durable. Now, and only now, readers may see it.
+      let at = 0
+      for (const { batch, resolve } of group) {
+        const first = this.#nextIndex
+        for (const entry of batch) index.add(sizes[at++]!, entry.arrivedAt)
+        this.#firstArrivalOfLast ??= batch[0]!.arrivedAt
+        this.#nextIndex = index.nextIndex
+        resolve({ first, last: this.#nextIndex - 1 })
+      }
+    } catch (cause) {
+      const error = new ServiceError(
+        'unavailable',
+        'LogWriteFailed',
+        'The record was not stored.',
+        {
+          cause,
+        },
+      )
+      for (const { reject } of group) reject(error)
+    } finally {
+      this.#queuedBytes -= group.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    }
+  }
+
+  #takeGroup(): readonly Waiting[] {
+    let bytes = 0
+    const beyond = this.#queue.findIndex((waiting, i) => {
+      bytes += waiting.sizeBytes
+      return i > 0 && bytes > MAX_GROUP_BYTES
+    })
+    return this.#queue.splice(0, beyond < 0 ? this.#queue.length : beyond)
+  }
+
+  async #writeDurably(segment: SegmentFile, bytes: Buffer, position: number): Promise<void> {
+    await segment.use(async (file) => {
+      if (this.#tailDirty) await this.#cutTail(segment)
+      const startedAt = performance.now()
+      try {
+        await writeFully(file, bytes, position)
+        await file.datasync()
+      } catch (error) {
+        this.#tailDirty = true
+        // At once, so that a full disk gets its bytes back; when even this fails, before the next.
+        await this.#cutTail(segment).catch(() => undefined)
+        throw error
+      }
+      this.#options.onSync((performance.now() - startedAt) / 1000)
+    })
+  }
+
+  async #cutTail(segment: SegmentFile): Promise<void> {
+    const { sizeBytes } = await segment.index()
+    await segment.use(async (file) => {
+      await file.truncate(sizeBytes)
+      await file.datasync()
+    })
+    this.#tailDirty = false
+  }
+
+  /** The segment that takes `next`: the last one, or a new one when that is full or old. */
+  async #segmentFor(next: LogEntryToAppend): Promise<SegmentFile> {
+    const last = this.#segments.at(-1)
+    if (last === undefined) return this.#startSegment(0)
+    const { sizeBytes, latestArrival } = await last.index()
+    const ageMs = this.#firstArrivalOfLast === null ? 0 : next.arrivedAt - this.#firstArrivalOfLast
+    const ended =
+      this.#firstArrivalOfLast !== null &&
+      (sizeBytes >= this.#options.maxSegmentBytes || ageMs >= this.#options.maxSegmentAgeMs)
+    return ended ? this.#startSegment(latestArrival) : last
+  }
+
+  /**
+   * 1. the header is on disk; 2. the name is on disk; 3. records may follow. A file left by an
+   * attempt that failed holds nothing acknowledged: it is written over.
+   */
+  async #startSegment(latestArrivalBefore: number): Promise<SegmentFile> {
+    const previous = this.#segments.at(-1)
+    if (previous !== undefined && this.#tailDirty) await this.#cutTail(previous)
+    const { disk } = this.#options
+    await createDirectory(disk, this.#directory)
+    const segment = new SegmentFile(disk, this.#directory, this.#nextIndex)
+    await segment.create({ firstIndex: this.#nextIndex, latestArrivalBefore })
+    try {
+      await disk.syncDirectory(this.#directory)
+    } catch (error) {
+      await segment.release()
+      throw error
+    }
+    this.#segments = [...this.#segments, segment]
+    this.#firstArrivalOfLast = null
+    if (previous !== undefined) {
+      await previous.saveIndex().catch(() => undefined) // a cache
+      await this.#indexOf(previous) // counts among the kept ones from now on
+      await previous.release()
+    }
+    return segment
+  }
+
+  async read(
+    index: number,
+    limits: { maxEntries: number; maxBytes: number },
+  ): Promise<readonly LogEntry[]> {
+    return this.#unlessTrimmed(() => this.#read(index, limits))
+  }
+
+  async #read(
+    index: number,
+    limits: { maxEntries: number; maxBytes: number },
+  ): Promise<readonly LogEntry[]> {
+    if (this.#closed) throw logClosed()
+    const entries: LogEntry[] = []
+    const end = this.#nextIndex // what is appended meanwhile is left to the next read
+    let next = Math.max(index, this.firstIndex)
+    let bytesLeft = limits.maxBytes
+    while (next < end && entries.length < limits.maxEntries) {
+      const beforeIndex = Math.min(end, next + limits.maxEntries - entries.length)
+      const part = await this.#readPart(next, beforeIndex, bytesLeft)
+      for (const entry of part) {
+        const sizeBytes = entry.data.byteLength + Buffer.byteLength(entry.key)
+        if (sizeBytes > bytesLeft && entries.length > 0) return entries
+        entries.push(entry)
+        bytesLeft -= sizeBytes
+        next = entry.index + 1
+      }
+    }
+    return entries
+  }
+
+  /** Some records from `index` on, at least one, out of one read of one segment. */
+  async #readPart(index: number, beforeIndex: number, maxBytes: number): Promise<LogEntry[]> {
+    const segment = this.#segments[this.#segmentAt(index)]!
+    const sparse = await this.#indexOf(segment)
+    if (index >= sparse.nextIndex) throw segment.corrupted('a record is damaged', sparse.sizeBytes)
+    const range = sparse.rangeOf(index, beforeIndex)
+    const wantedBytes = Math.min(range.to - range.from, Math.max(maxBytes, 0) + 2 * BLOCK_BYTES)
+    const bytes = await segment.use((file) => readFully(file, range.from, wantedBytes))
+    const part = decodePart(bytes, index, beforeIndex)
+    if (part.length > 0) return part
+    // The first record is larger than the limit, yet one is due.
+    const { from, to } = sparse.rangeOf(index, index + 1)
+    const block = await segment.use((file) => readFully(file, from, to - from))
+    const entries = decodePart(block, index, index + 1)
+    if (entries.length === 0) throw segment.corrupted(`record ${index} is damaged`, from)
+    return entries
+  }
+
+  #segmentAt(index: number): number {
+    return Math.max(
+      0,
+      lastWhere(this.#segments, (segment) => segment.firstIndex <= index),
+    )
+  }
+
+  /** The segment's index, of which those of a few sealed segments are kept. */
+  async #indexOf(segment: SegmentFile) {
+    const index = await segment.index()
+    if (segment === this.#segments.at(-1) || this.#indexedRecently.at(-1) === segment) return index
+    const known = this.#indexedRecently.indexOf(segment)
+    if (known >= 0) this.#indexedRecently.splice(known, 1)
+    this.#indexedRecently.push(segment)
+    if (this.#indexedRecently.length > KEPT_INDEXES) this.#indexedRecently.shift()!.forgetIndex()
+    return index
+  }
+
+  /** A segment may be trimmed away under a reader: it reads again, from what is there then. */
+  async #unlessTrimmed<T>(job: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const { firstIndex } = this
+      try {
+        return await job()
+      } catch (error) {
+        if (this.firstIndex === firstIndex) throw error
+      }
+    }
+  }
+
+  async seekTime(time: EpochMs): Promise<number> {
+    return this.#unlessTrimmed(() => this.#seekTime(time))
+  }
+
+  async #seekTime(time: EpochMs): Promise<number> {
+    if (this.#closed) throw logClosed()
+    const segments = this.#segments
+    const end = this.#nextIndex
+    // The latest arrival never falls from segment to segment, so a search by halves is exact.
+    let low = 0
+    let high = segments.length - 1
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((await segments[middle + 1]!.header()).latestArrivalBefore < time) low = middle + 1
+      else high = middle
+    }
+    const segment = segments[low]
+    if (segment === undefined) return end
+    let next = (await this.#indexOf(segment)).blockAtTime(time)
+    while (next < end) {
+      const entries = await this.read(next, { maxEntries: 4096, maxBytes: 4 * BLOCK_BYTES })
+      const found = entries.find((entry) => entry.arrivedAt >= time)
+      if (found !== undefined) return found.index
+      next = (entries.at(-1)?.index ?? end) + 1
+    }
+    return end
+  }
+
+  async trimBefore(time: EpochMs): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#closed) throw logClosed()
+      const last = this.#segments.at(-1)
+      if (last === undefined) return
+      const { latestArrival } = await last.index()
+      // All of it is too old: end it, so that it can go too. The new one keeps the numbering.
+      if (latestArrival < time && this.#nextIndex > last.firstIndex) {
+        await this.#startSegment(latestArrival)
+      }
+      while (this.#segments.length > 1) {
+        if ((await this.#segments[1]!.header()).latestArrivalBefore >= time) return
+        const oldest = this.#segments[0]!
+        this.#segments = this.#segments.slice(1)
+        await oldest.remove()
+      }
+    })
+  }
+
+  async seal(): Promise<void> {
+    if (this.#closed) throw logClosed()
+    this.#sealed = true
+    await this.#drain()
+    await createDirectory(this.#options.disk, this.#directory)
+    await writeFile(join(this.#directory, SEAL_FILE), '')
+    await this.#options.disk.syncDirectory(this.#directory)
+  }
+
+  async #inTurn<T>(job: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(job)
+    this.#turn = mine.catch(() => undefined) // its caller sees the failure; the next still runs
+    return mine
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#drain()
+    await this.#inTurn(async () => {
+      const last = this.#segments.at(-1)
+      await last?.saveIndex().catch(() => undefined) // a cache: the next start scans instead
+      await last?.release()
+    })
+  }
+
+  /** Whoever waits already is served. */
+  async #drain(): Promise<void> {
+    while (this.#queue.length > 0) await this.#inTurn(() => this.#commitGroup())
+    await this.#turn
+  }
+}
+
+function logClosed(): ServiceError {
+  return new ServiceError('unavailable', 'LogClosed', 'The log is closed.')
+}
+
+function encodeGroup(group: readonly Waiting[], firstIndex: number) {
+  const bytes = Buffer.allocUnsafe(group.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))
+  const sizes: number[] = []
+  let offset = 0
+  for (const { batch } of group) {
+    for (const entry of batch) {
+      const end = encodeRecord(bytes, offset, entry, firstIndex + sizes.length)
+      sizes.push(end - offset)
+      offset = end
+    }
+  }
+  return { bytes, sizes }
+}
+
+/** Sound records `[index, beforeIndex)` as far as the bytes hold them whole. */
+function decodePart(bytes: Buffer, index: number, beforeIndex: number): LogEntry[] {
+  const entries: LogEntry[] = []
+  for (let offset = 0; ;) {
+    const size = claimedRecordSize(bytes, offset)
+    if (size === null || offset + size > bytes.length) return entries
+    const found = claimedIndex(bytes, offset)
+    if (found >= beforeIndex) return entries
+    if (found >= index) {
+      if (!holdsRecord(bytes, offset, size, index + entries.length)) return entries
+      entries.push(decodeRecord(bytes, offset))
+    }
+    offset += size
+  }
+}

@@ -1,0 +1,117 @@
+import { epochMs, type EpochMs } from '../domain/time.ts'
+import type { ReadLimits, ShardInfo, StoredRecord } from './data-streams.ts'
+import { toDecimal } from './hash-range.ts'
+import { END_INDEX, shardRenderer } from './sequence-number.ts'
+import type { LogEntry, LogEntryToAppend, ShardLog } from './shard-log.ts'
+import type { ShardRow } from './stream-rows.ts'
+
+/** Records read of a shard, and the index to read next. */
+export type ShardRead = { readonly records: readonly StoredRecord[]; readonly next: number }
+
+type Waiter = { readonly index: number; readonly wake: () => void }
+
+/** One shard at work: its row, its log, the numbers its records get, and who waits for records. */
+export class Shard {
+  readonly row: ShardRow
+  readonly info: ShardInfo
+  readonly log: ShardLog
+  readonly #render: (index: number, recordedAt: number) => string
+  readonly #waiters = new Set<Waiter>()
+
+  constructor(row: ShardRow, log: ShardLog) {
+    this.row = row
+    this.log = log
+    this.#render = shardRenderer(row.number, toSeconds(row.createdAt))
+    this.info = {
+      shardId: toShardId(row.number),
+      parentShardId: row.parents[0] === undefined ? null : toShardId(row.parents[0]),
+      adjacentParentShardId: row.parents[1] === undefined ? null : toShardId(row.parents[1]),
+      startingHashKey: toDecimal(row.range.from),
+      endingHashKey: toDecimal(row.range.to),
+      startingSequenceNumber: this.#render(-1, toSeconds(row.createdAt)),
+      endingSequenceNumber:
+        row.closedAt === null ? null : this.#render(END_INDEX, toSeconds(row.closedAt)),
+    }
+  }
+
+  /** @returns the sequence numbers, all durable */
+  async append(batch: readonly LogEntryToAppend[]): Promise<readonly string[]> {
+    const { first } = await this.log.append(batch)
+    this.wakeWaiters()
+    return batch.map((entry, i) => this.#render(first + i, toSeconds(entry.arrivedAt)))
+  }
+
+  /** Records from `index` on that arrived at or after `horizon`. */
+  async read(index: number, limits: ReadLimits, horizon: EpochMs): Promise<ShardRead> {
+    const most = { maxEntries: limits.maxRecords, maxBytes: limits.maxBytes }
+    let entries = await this.log.read(index, most)
+    if (entries[0] !== undefined && entries[0].arrivedAt < horizon) {
+      const visible = Math.max(index, await this.log.seekTime(horizon))
+      entries = await this.log.read(visible, most)
+      if (entries.length === 0) return { records: [], next: visible }
+    }
+    const next = (entries.at(-1)?.index ?? Math.max(index, this.log.firstIndex) - 1) + 1
+    // The clock may have gone back, so an entry can be older than one before it.
+    const visible = entries.filter((entry) => entry.arrivedAt >= horizon)
+    return { records: visible.map((entry) => this.#toRecord(entry)), next }
+  }
+
+  /** The last `count` records, oldest first. */
+  async readTail(count: number, horizon: EpochMs): Promise<readonly StoredRecord[]> {
+    const records: StoredRecord[] = []
+    const end = this.log.nextIndex
+    for (let next = Math.max(this.log.firstIndex, end - count); next < end;) {
+      const part = await this.read(next, { maxRecords: end - next, maxBytes: 1 << 20 }, horizon)
+      records.push(...part.records)
+      next = part.next
+    }
+    return records
+  }
+
+  #toRecord(entry: LogEntry): StoredRecord {
+    return {
+      sequenceNumber: this.#render(entry.index, toSeconds(entry.arrivedAt)),
+      partitionKey: entry.key,
+      data: entry.data,
+      arrivedAt: entry.arrivedAt,
+    }
+  }
+
+  async waitFor(index: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    if (this.row.closedAt !== null || index < this.log.nextIndex) return
+    await new Promise<void>((resolve, reject) => {
+      const settle = (finish: () => void) => () => {
+        this.#waiters.delete(waiter)
+        signal.removeEventListener('abort', onAbort)
+        finish()
+      }
+      const onAbort = settle(() => reject(signal.reason))
+      const waiter: Waiter = { index, wake: settle(resolve) }
+      signal.addEventListener('abort', onAbort)
+      this.#waiters.add(waiter)
+    })
+  }
+
+  wakeWaiters(): void {
+    for (const waiter of this.#waiters) if (waiter.index < this.log.nextIndex) waiter.wake()
+  }
+
+  /** Wakes all waiters, whose next read then hears what became of the shard; closes the log. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const waiter of this.#waiters) waiter.wake()
+    await this.log[Symbol.asyncDispose]()
+  }
+}
+
+export function toShardId(number: number): string {
+  return `shardId-${String(number).padStart(12, '0')}`
+}
+
+export function toSeconds(time: EpochMs): number {
+  return Math.floor(time / 1000)
+}
+
+export function toHorizon(now: EpochMs, retentionHours: number): EpochMs {
+  return epochMs(now - retentionHours * 3_600_000)
+}

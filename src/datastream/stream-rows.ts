@@ -1,0 +1,134 @@
+import { epochMs, type EpochMs } from '../domain/time.ts'
+import type { MetaBatch, MetaKey, MetaStore } from '../platform/meta-store.ts'
+import { splitHashSpace, type HashRange } from './hash-range.ts'
+
+/**
+ * What the metadata store holds of the streams.
+ *
+ * ```
+ * datastream generation                      latest creation time given out
+ * datastream stream  <name>                  StreamRow
+ * datastream shard   <created at> <number>   ShardRow
+ * datastream garbage <created at>            the files of this generation are to be removed
+ * ```
+ *
+ * A stream's creation time, in milliseconds and never given out twice, names its generation: the
+ * folder, the shard rows, and what iterators are bound to. Shards have rows of their own, so that a
+ * split is one commit of three small rows.
+ */
+export type StreamRow = {
+  readonly name: string
+  readonly createdAt: EpochMs
+  readonly retentionHours: number
+  readonly mode: 'PROVISIONED'
+  readonly maxRecordKiB: number
+  readonly tags: Readonly<Record<string, string>>
+}
+
+export type ShardRow = {
+  readonly number: number
+  readonly range: HashRange
+  readonly createdAt: EpochMs
+  /** Numbers of the shards it came from: none, one (split) or two (merge). */
+  readonly parents: readonly number[]
+  /** `null` while it is open. */
+  readonly closedAt: EpochMs | null
+}
+
+const ROOT = 'datastream'
+const generationKey: MetaKey = [ROOT, 'generation']
+const streamKey = (name: string): MetaKey => [ROOT, 'stream', name]
+const shardKey = (createdAt: EpochMs, number: number): MetaKey => [ROOT, 'shard', createdAt, number]
+const garbageKey = (createdAt: EpochMs): MetaKey => [ROOT, 'garbage', createdAt]
+
+export const DEFAULT_RETENTION_HOURS = 24
+export const DEFAULT_MAX_RECORD_KIB = 1024
+
+export type StoredStream = { readonly stream: StreamRow; readonly shards: readonly ShardRow[] }
+
+export async function readStreams(meta: MetaStore): Promise<readonly StoredStream[]> {
+  const stored: StoredStream[] = []
+  for await (const { value: stream } of meta.entries<StreamRow>({ prefix: [ROOT, 'stream'] })) {
+    const shards: ShardRow[] = []
+    const rows = meta.entries<ShardRow>({ prefix: [ROOT, 'shard', stream.createdAt] })
+    for await (const { value } of rows) shards.push(value)
+    stored.push({ stream, shards })
+  }
+  return stored
+}
+
+/** Creation times of deleted streams whose files may still be there. */
+export async function readGarbage(meta: MetaStore): Promise<readonly EpochMs[]> {
+  const garbage: EpochMs[] = []
+  for await (const { key } of meta.entries({ prefix: [ROOT, 'garbage'] })) {
+    garbage.push(epochMs(Number(key[2])))
+  }
+  return garbage
+}
+
+/** A creation time later than every one before, even when the clock went back. */
+export function planGeneration(meta: MetaStore, now: EpochMs): EpochMs {
+  return epochMs(Math.max(now, (meta.get<number>(generationKey) ?? 0) + 1))
+}
+
+export function planCreation(
+  options: {
+    readonly name: string
+    readonly shardCount: number
+    readonly retentionHours?: number
+    readonly tags?: Readonly<Record<string, string>>
+  },
+  createdAt: EpochMs,
+): StoredStream {
+  return {
+    stream: {
+      name: options.name,
+      createdAt,
+      retentionHours: options.retentionHours ?? DEFAULT_RETENTION_HOURS,
+      mode: 'PROVISIONED',
+      maxRecordKiB: DEFAULT_MAX_RECORD_KIB,
+      tags: options.tags ?? {},
+    },
+    shards: splitHashSpace(options.shardCount).map((range, number) => ({
+      number,
+      range,
+      createdAt,
+      parents: [],
+      closedAt: null,
+    })),
+  }
+}
+
+export function creationBatch({ stream, shards }: StoredStream): MetaBatch {
+  return {
+    conditions: [{ key: streamKey(stream.name), equals: null }],
+    puts: [
+      { key: generationKey, value: stream.createdAt },
+      { key: streamKey(stream.name), value: stream },
+      ...shards.map((shard) => ({ key: shardKey(stream.createdAt, shard.number), value: shard })),
+    ],
+  }
+}
+
+export function updateBatch(before: StreamRow, after: StreamRow): MetaBatch {
+  return {
+    conditions: [{ key: streamKey(before.name), equals: before }],
+    puts: [{ key: streamKey(before.name), value: after }],
+  }
+}
+
+/** The garbage row comes with the deletion, so that no crash leaves files that nobody knows. */
+export function deletionBatch({ stream, shards }: StoredStream): MetaBatch {
+  return {
+    conditions: [{ key: streamKey(stream.name), equals: stream }],
+    deletes: [
+      streamKey(stream.name),
+      ...shards.map((shard) => shardKey(stream.createdAt, shard.number)),
+    ],
+    puts: [{ key: garbageKey(stream.createdAt), value: stream.name }],
+  }
+}
+
+export function garbageGoneBatch(createdAt: EpochMs): MetaBatch {
+  return { deletes: [garbageKey(createdAt)] }
+}
