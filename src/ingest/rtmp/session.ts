@@ -1,0 +1,341 @@
+import { ServiceError } from '../../domain/errors.ts'
+import type { EpochMs } from '../../domain/time.ts'
+import type { IngestDeps } from '../ingest-deps.ts'
+import { IngestPublisher, type PublisherSnapshot } from '../publisher.ts'
+import type { StreamClaim, StreamClaims } from '../stream-claims.ts'
+import type { RtmpMessage } from './chunk-stream.ts'
+import type { OutgoingMessage } from './chunk-writer.ts'
+import * as commands from './commands.ts'
+import { parseAggregate } from './flv.ts'
+import { MediaIntake } from './media-intake.ts'
+import { RtmpProtocolError } from './rtmp-error.ts'
+
+/**
+ * The life of one publisher above the chunk stream:
+ *
+ * ```
+ * new --connect--> connected --publish: key, claim, Start--> publishing
+ *                      ^------- FCUnpublish, deleteStream, closeStream ----'
+ * ```
+ * Media is taken in `publishing` only, and every message asks. What does not fit the state throws:
+ * {@link RtmpProtocolError} ends the connection, {@link RtmpRefusal} does so after an answer.
+ */
+export class RtmpSession {
+  readonly #deps: RtmpSessionDeps
+  readonly #options: RtmpSessionOptions
+  #state: SessionState = { name: 'new' }
+  #streamIds = 0
+
+  constructor(deps: RtmpSessionDeps, options: RtmpSessionOptions) {
+    this.#deps = deps
+    this.#options = options
+  }
+
+  get publishing(): PublishingView | null {
+    return this.#state.name === 'publishing' ? this.#state : null
+  }
+
+  /**
+   * @returns a promise when the next message must wait for this one
+   * @throws RtmpProtocolError, RtmpRefusal, MalformedMediaError
+   */
+  handle(message: RtmpMessage, arrivedAt: EpochMs): Promise<void> | null {
+    switch (message.typeId) {
+      case commands.TYPE_AUDIO:
+      case commands.TYPE_VIDEO:
+      case commands.TYPE_AGGREGATE:
+        this.#media(message, arrivedAt)
+        return null
+      case commands.TYPE_DATA_AMF0:
+      case commands.TYPE_DATA_AMF3:
+        this.#data(message)
+        return null
+      case commands.TYPE_COMMAND_AMF0:
+      case commands.TYPE_COMMAND_AMF3:
+        return this.#command(message)
+      case commands.TYPE_USER_CONTROL: {
+        const answer = commands.answerUserControl(message.payload)
+        if (answer !== null) this.#deps.send(answer)
+        return null
+      }
+      default: // acknowledgements, bandwidth, shared objects: nothing that a publisher needs
+        return null
+    }
+  }
+
+  /** Completes what was published. Safe at any time, more than once. */
+  async end(reason: SessionEndReason): Promise<void> {
+    const state = this.#state
+    this.#state = { name: 'ended' }
+    if (state.name === 'publishing') await this.#unpublish(state, reason)
+  }
+
+  #media(message: RtmpMessage, arrivedAt: EpochMs): void {
+    const state = this.#state
+    if (state.name !== 'publishing') throw new RtmpProtocolError(`media in state ${state.name}`)
+    if (message.messageStreamId !== state.messageStreamId) {
+      throw new RtmpProtocolError('media on a message stream that does not publish')
+    }
+    const { typeId, timestamp, payload } = message
+    if (typeId !== commands.TYPE_AGGREGATE) {
+      state.intake.media(typeId, timestamp, payload, arrivedAt)
+      return
+    }
+    for (const each of parseAggregate(payload, timestamp)) {
+      state.intake.media(each.typeId, each.timestamp, each.payload, arrivedAt)
+    }
+  }
+
+  #data(message: RtmpMessage): void {
+    if (this.#state.name !== 'publishing') return
+    this.#state.intake.metadata(commands.parseData(message.typeId, message.payload))
+  }
+
+  #command(message: RtmpMessage): Promise<void> | null {
+    const command = commands.parseCommand(message.typeId, message.payload)
+    const { transactionId } = command
+    if (this.#state.name === 'new') {
+      if (command.name !== 'connect') throw new RtmpProtocolError('a command before connect')
+      this.#connect(command)
+      return null
+    }
+    switch (command.name) {
+      case 'connect':
+        throw new RtmpProtocolError('a second connect')
+      case 'createStream':
+        this.#createStream(transactionId)
+        return null
+      case 'publish':
+        return this.#publish(command, message.messageStreamId)
+      case 'play':
+      case 'play2':
+        throw new RtmpRefusal(
+          'play',
+          commands.onStatus(
+            message.messageStreamId,
+            'NetStream.Play.Failed',
+            'Streams are published over RTMP here and played over HLS.',
+          ),
+          'a player',
+        )
+      case 'FCUnpublish':
+      case 'closeStream':
+      case 'deleteStream':
+        return this.#closeStream(command, message.messageStreamId)
+      case 'FCPublish':
+        if (transactionId > 0) this.#deps.send(commands.result(transactionId))
+        this.#deps.send(commands.onFcPublish())
+        return null
+      case 'releaseStream':
+      case '_checkbw':
+        this.#deps.send(commands.result(transactionId))
+        return null
+      case 'getStreamLength':
+        this.#deps.send(commands.result(transactionId, 0)) // live: no length
+        return null
+      default:
+        // A transaction id of 0 asks for no answer (§7.2.1.1).
+        if (transactionId > 0) this.#deps.send(commands.callFailed(transactionId))
+        return null
+    }
+  }
+
+  #connect(command: commands.Command): void {
+    const request = commands.parseConnect(command)
+    if (request.app !== this.#options.app) {
+      throw new RtmpRefusal(
+        'unknown-app',
+        commands.connectRejected(command.transactionId, 'There is no such application.'),
+        JSON.stringify(request.app.slice(0, 64)),
+      )
+    }
+    this.#state = { name: 'connected', key: request.key }
+    this.#deps.send(commands.windowAckSize(this.#options.windowBytes))
+    this.#deps.send(commands.setPeerBandwidth(this.#options.windowBytes))
+    this.#deps.send(commands.setChunkSize(this.#options.chunkBytes))
+    this.#deps.send(commands.connectAccepted(command.transactionId))
+  }
+
+  #createStream(transactionId: number): void {
+    if (this.#streamIds >= MAX_MESSAGE_STREAMS) {
+      throw new RtmpProtocolError(`more than ${MAX_MESSAGE_STREAMS} message streams`)
+    }
+    this.#streamIds++
+    this.#deps.send(commands.result(transactionId, this.#streamIds))
+  }
+
+  async #publish(command: commands.Command, messageStreamId: number): Promise<void> {
+    const before = this.#state
+    if (before.name !== 'connected') throw new RtmpProtocolError(`publish in ${before.name}`)
+    const request = commands.parsePublish(command)
+    const claim = await this.#claim(
+      request.stream,
+      request.key ?? before.key ?? '',
+      messageStreamId,
+    )
+    // The connection may have gone while we waited: then nobody publishes.
+    if (this.#state !== before) {
+      await claim.release(async () => undefined)
+      return
+    }
+
+    const stream = claim.info.name
+    const publisher = new IngestPublisher(
+      {
+        writer: claim.writer,
+        now: () => this.#deps.clock.now(),
+        events: this.#deps.events,
+        metrics: this.#deps.metrics,
+        log: this.#deps.log,
+      },
+      {
+        stream,
+        fragmentTargetMs: this.#options.fragmentTargetMs,
+        maxFragmentMs: this.#options.maxFragmentMs,
+      },
+    )
+    this.#state = {
+      name: 'publishing',
+      key: before.key,
+      stream,
+      messageStreamId,
+      claim,
+      publisher,
+      intake: new MediaIntake(publisher),
+      startedAt: this.#deps.clock.now(),
+    }
+    this.#deps.onPublishing()
+    this.#deps.send(commands.streamBegin(messageStreamId))
+    this.#deps.send(
+      commands.onStatus(messageStreamId, 'NetStream.Publish.Start', `Publishing ${stream}.`),
+    )
+    this.#deps.events.sessionStarted({
+      protocol: this.#options.protocol,
+      stream,
+      peer: this.#options.peer,
+    })
+  }
+
+  /** 1. the key, 2. the stream's one writer; a failure of either becomes the peer's answer. */
+  async #claim(stream: string, key: string, messageStreamId: number): Promise<StreamClaim> {
+    try {
+      return await this.#deps.claims.claim(stream, key)
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error
+      const [reason, status] = REFUSALS[error.kind] ?? OTHER_REFUSAL
+      const description = reason === 'failed' ? 'The stream cannot be written now.' : error.message
+      throw new RtmpRefusal(
+        reason,
+        commands.onStatus(messageStreamId, status, description),
+        `${JSON.stringify(stream.slice(0, 64))}: ${error.message}`,
+      )
+    }
+  }
+
+  #closeStream(command: commands.Command, messageStreamId: number): Promise<void> | null {
+    const state = this.#state
+    if (state.name !== 'publishing') return null
+    // FCUnpublish names the stream, deleteStream the id, closeStream goes on the stream itself.
+    const id =
+      command.name === 'deleteStream'
+        ? command.args[1]
+        : command.name === 'closeStream'
+          ? messageStreamId
+          : state.messageStreamId
+    if (id !== state.messageStreamId) return null
+    this.#state = { name: 'connected', key: state.key }
+    this.#deps.send(
+      commands.onStatus(id, 'NetStream.Unpublish.Success', `Published ${state.stream}.`),
+    )
+    return this.#unpublish(state, 'unpublished')
+  }
+
+  async #unpublish(state: Publishing, reason: SessionEndReason): Promise<void> {
+    try {
+      await state.claim.release(() => state.publisher.end())
+    } finally {
+      this.#deps.events.sessionEnded({
+        protocol: this.#options.protocol,
+        stream: state.stream,
+        peer: this.#options.peer,
+        reason,
+      })
+    }
+  }
+}
+
+/** The peer is told why, then the connection ends. */
+export class RtmpRefusal extends ServiceError {
+  override name = 'RtmpRefusal'
+  readonly reason: RefusalReason
+  readonly answer: OutgoingMessage
+
+  constructor(reason: RefusalReason, answer: OutgoingMessage, detail: string) {
+    super('permission-denied', 'RtmpRefused', detail)
+    this.reason = reason
+    this.answer = answer
+  }
+}
+
+export type RefusalReason = 'unauthorized' | 'busy' | 'failed' | 'play' | 'unknown-app'
+
+const REFUSALS: Partial<
+  Record<ServiceError['kind'], readonly [RefusalReason, commands.NetStreamStatus]>
+> = {
+  unauthenticated: ['unauthorized', 'NetStream.Publish.Unauthorized'],
+  conflict: ['busy', 'NetStream.Publish.BadName'],
+}
+const OTHER_REFUSAL = ['failed', 'NetStream.Publish.Failed'] as const
+
+export type SessionEndReason =
+  | 'unpublished'
+  | 'peer-closed'
+  | 'connection-error'
+  | 'idle'
+  | 'protocol-error'
+  | 'slow-reader'
+  | 'shutdown'
+  | 'internal'
+
+export type RtmpSessionDeps = IngestDeps & {
+  readonly claims: StreamClaims
+  readonly send: (message: OutgoingMessage) => void
+  /** The peer is authorised from here on. */
+  readonly onPublishing: () => void
+}
+
+export type RtmpSessionOptions = {
+  readonly protocol: 'rtmp' | 'rtmps'
+  readonly peer: string
+  readonly app: string
+  readonly windowBytes: number
+  readonly chunkBytes: number
+  readonly fragmentTargetMs: number
+  readonly maxFragmentMs: number
+}
+
+export type PublishingView = {
+  readonly stream: string
+  readonly startedAt: EpochMs
+  readonly publisher: { snapshot(): PublisherSnapshot; readonly queuedBytes: number }
+}
+
+type Publishing = {
+  readonly name: 'publishing'
+  /** From the URL, for another publish on this connection. */
+  readonly key: string | null
+  readonly stream: string
+  readonly messageStreamId: number
+  readonly claim: StreamClaim
+  readonly publisher: IngestPublisher
+  readonly intake: MediaIntake
+  readonly startedAt: EpochMs
+}
+
+type SessionState =
+  | { readonly name: 'new' }
+  | { readonly name: 'connected'; readonly key: string | null }
+  | Publishing
+  | { readonly name: 'ended' }
+
+const MAX_MESSAGE_STREAMS = 16

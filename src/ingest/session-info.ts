@@ -1,0 +1,44 @@
+import type { EpochMs } from '../domain/time.ts'
+import { CODEC_AAC, CODEC_AVC, CODEC_HEVC, type Track } from '../domain/track.ts'
+import { parseAudioSpecificConfig, toAacCodecString } from '../media/aac/audio-specific-config.ts'
+import { parseAvcConfig, toAvcCodecString } from '../media/nal/avc-config.ts'
+import { parseHevcConfig, toHevcCodecString } from '../media/nal/hevc-config.ts'
+
+/** One publishing session as the API and the console show it. */
+export type IngestSession = {
+  readonly stream: string
+  readonly protocol: 'rtmp' | 'rtmps'
+  /** Address and port. */
+  readonly peer: string
+  readonly startedAt: EpochMs
+  readonly lastSampleAt: EpochMs | null
+  readonly tracks: readonly TrackInfo[]
+  /** Over the last five seconds. */
+  readonly bitrateBps: number
+  readonly frameRate: number
+}
+
+export type TrackInfo = {
+  readonly kind: Track['kind']
+  /** As RFC 6381 writes it, e.g. `avc1.4D401E`. */
+  readonly codec: string
+  readonly video: Track['video']
+  readonly audio: Track['audio']
+}
+
+export function toTrackInfo(track: Track): TrackInfo {
+  return { kind: track.kind, codec: codecOf(track), video: track.video, audio: track.audio }
+}
+
+function codecOf(track: Track): string {
+  switch (track.codecId) {
+    case CODEC_AVC:
+      return toAvcCodecString(parseAvcConfig(track.codecPrivate))
+    case CODEC_HEVC:
+      return toHevcCodecString(parseHevcConfig(track.codecPrivate))
+    case CODEC_AAC:
+      return toAacCodecString(parseAudioSpecificConfig(track.codecPrivate))
+    default:
+      return track.codecId
+  }
+}
