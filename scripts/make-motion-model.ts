@@ -46,7 +46,13 @@ export function makeMotionModel(): { readonly onnx: Uint8Array; readonly manifes
     defaults: { minScore: 0.3, iou: 1 },
   }
   if (WIDTH_PX % CELL_PX !== 0 || HEIGHT_PX % CELL_PX !== 0) throw new Error('cells must tile')
-  return { onnx, manifest: `${JSON.stringify(manifest, null, 2)}\n` }
+  return { onnx, manifest: toJson(manifest) }
+}
+
+/** JSON as the formatter leaves it: short lists on one line. */
+function toJson(value: object): string {
+  const text = JSON.stringify(value, null, 2)
+  return `${text.replace(/\[\n\s+([^[\]{}]*?)\n\s+\]/g, (_, items: string) => `[${items.replace(/\s+/g, ' ')}]`)}\n`
 }
 
 async function main(): Promise<void> {

@@ -19,13 +19,15 @@ const MAX_LOCAL_OFFSET = 8
 /** Cells in the window that a local change of light is averaged over. */
 const LOCAL_WINDOW = 13
 /** Differences below this are never motion (grey levels of the blurred picture). */
-const MIN_TOLERANCE = 6
+const MIN_TOLERANCE = 8
 /** Tolerance in mean absolute deviations of the noise: 4.5 are 3.6 standard deviations. */
 const NOISE_TOLERANCE = 4.5
 /** Tolerance beside an edge, as a part of its height: coding jitter and a trembling camera. */
 const EDGE_TOLERANCE = 0.25
+/** Below this part of the largest difference nearby it is the blur of an edge, not the edge. */
+const BLURRED_EDGE = 0.4
 /** From "not motion" to "surely motion". */
-const SOFTNESS = 6
+const SOFTNESS = 12
 /** When more of the picture changed than this, the scene or the light did, not things in it. */
 const MAX_CHANGED = 0.6
 
@@ -55,12 +57,13 @@ export function buildMotionModel(): Uint8Array {
   const residual = g.op('Sub', [after, predicted])
   const size = g.op('Abs', [residual])
 
-  const tolerance = sum(
+  const still = sum(
     g,
     g.op('Max', [g.op('Mul', [noiseOf(g, size), NOISE_TOLERANCE]), MIN_TOLERANCE]),
     g.op('Mul', [g.op('Min', [localRange(g, predicted), localRange(g, after)]), EDGE_TOLERANCE]),
     clippedTolerance(g, before, fit),
   )
+  const tolerance = g.op('Max', [still, g.op('Mul', [largestNear(g, size, 5), BLURRED_EDGE])])
   const moved = clip(g, g.op('Div', [g.op('Sub', [size, tolerance]), SOFTNESS]), 0, 1)
   const share = averagePool(g, moved)
   const signed = averagePool(g, g.op('Mul', [moved, g.op('Sign', [residual])]))
@@ -110,7 +113,7 @@ function fitLight(g: OnnxGraph, before: Value, after: Value): LightFit {
       g.op('Add', [covariance, GAIN_PRIOR]),
       g.op('Add', [variance, GAIN_PRIOR]),
     ])
-    const gain = clip(g, slope, 0.4, 2.5)
+    const gain = clip(g, slope, 0.05, 5)
     const offset = g.op('Sub', [meanAfter, g.op('Mul', [gain, meanBefore])])
     const predicted = clip(g, sum(g, g.op('Mul', [before, gain]), offset), 0, 255)
     const residual = g.op('Sub', [after, predicted])
@@ -156,12 +159,15 @@ function noiseOf(g: OnnxGraph, size: Value): Value {
 
 /** Largest less smallest value among a pixel and its neighbours. */
 function localRange(g: OnnxGraph, value: Value): Value {
-  const largest = (of: Value) =>
-    g.op('MaxPool', [of], {
-      kernel_shape: { ints: [3, 3] },
-      pads: { ints: [1, 1, 1, 1] },
-    })
-  return g.op('Add', [largest(value), largest(g.op('Neg', [value]))])
+  return g.op('Add', [largestNear(g, value, 3), largestNear(g, g.op('Neg', [value]), 3)])
+}
+
+function largestNear(g: OnnxGraph, value: Value, side: number): Value {
+  const margin = (side - 1) / 2
+  return g.op('MaxPool', [value], {
+    kernel_shape: { ints: [side, side] },
+    pads: { ints: [margin, margin, margin, margin] },
+  })
 }
 
 /** A pixel that was black or white may have been anything beyond: a line predicts it badly. */
