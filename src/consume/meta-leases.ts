@@ -165,7 +165,7 @@ class MetaLeases implements LeaseStore {
     const signal = this.#closing.signal
     while (!signal.aborted) {
       try {
-        await this.#clock.sleep(this.#durationMs / 3, signal)
+        await this.#clock.sleep(Math.floor(this.#durationMs / 3), signal)
       } catch {
         return // closing
       }
