@@ -18,16 +18,13 @@ export type PlaylistQuery = {
  * @param query as parsed from the URL; a name given twice is an array
  * @throws ServiceError `invalid-argument`/`InvalidRange`
  */
-export function parsePlaylistQuery(
-  query: Readonly<Record<string, unknown>>,
-  now: EpochMs,
-): PlaylistQuery {
+export function parsePlaylistQuery(query: Readonly<Record<string, unknown>>): PlaylistQuery {
   const { from, to, token } = query
   const passedOn = { from, to, token }
   const range =
     from === undefined && to === undefined
       ? null
-      : { from: parseTime('from', from), to: to === undefined ? now : parseTime('to', to) }
+      : { from: parseTime('from', from), to: to === undefined ? null : parseTime('to', to) }
   return {
     range,
     playlistQuery: toQuery(passedOn),

@@ -3,8 +3,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ServiceError } from '../../domain/errors.ts'
 import { parseFragmentNumber, type FragmentNumber } from '../../domain/fragment.ts'
 import type { StreamId } from '../../domain/stream.ts'
+import type { Log } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
-import type { Clock } from '../../platform/clock.ts'
 import type { Hls } from '../../playback/index.ts'
 import type { StreamRegistry } from '../../registry/index.ts'
 import { toPlaybackFailure } from './errors.ts'
@@ -15,11 +15,9 @@ export type PlaybackOptions = {
   readonly hls: Hls
   readonly registry: StreamRegistry
   readonly metrics: Metrics
-  readonly clock: Clock
+  readonly log: Log
   /** Throws a ServiceError when the request may not see the stream; called before anything else. */
   readonly authorise: (request: FastifyRequest, streamName: string) => void
-  /** Told of failures that are ours; the answer reveals nothing of them. */
-  readonly onFailure: (error: unknown, request: FastifyRequest) => void
 }
 
 export function registerPlayback(fastify: FastifyInstance, options: PlaybackOptions): void {
@@ -47,7 +45,7 @@ const INIT_TYPE = 'video/mp4'
  */
 const IMMUTABLE = 'private, max-age=86400, immutable'
 
-function addHooks(scope: FastifyInstance, { authorise, onFailure }: PlaybackOptions): void {
+function addHooks(scope: FastifyInstance, { authorise, log }: PlaybackOptions): void {
   scope.addHook('onRequest', async (request, reply) => {
     void reply.header('access-control-allow-origin', '*')
     void reply.header('x-content-type-options', 'nosniff')
@@ -56,25 +54,26 @@ function addHooks(scope: FastifyInstance, { authorise, onFailure }: PlaybackOpti
 
   scope.setErrorHandler((error, request, reply) => {
     const { status, code, message } = toPlaybackFailure(error)
-    if (status === 500) onFailure(error, request)
+    if (status === 500)
+      log.error({ err: error, path: request.url.split('?')[0] }, 'playback failed')
     void reply.status(status).header('cache-control', 'no-store').send({ code, message })
   })
 }
 
 function addPlaylistRoutes(scope: FastifyInstance, options: PlaybackOptions): void {
-  const { hls, registry, clock } = options
+  const { hls, registry } = options
   const sendPlaylist = (reply: FastifyReply, playlist: string) =>
     reply.header('cache-control', 'no-cache').type(PLAYLIST_TYPE).send(playlist)
 
   scope.get('/streams/:name/hls/master.m3u8', async (request: StreamRequest, reply) => {
     const { streamId } = registry.get(request.params.name)
-    const { range, playlistQuery } = parsePlaylistQuery(request.query, clock.now())
+    const { range, playlistQuery } = parsePlaylistQuery(request.query)
     return sendPlaylist(reply, await hls.master(streamId, range, playlistQuery))
   })
 
   scope.get('/streams/:name/hls/media.m3u8', async (request: StreamRequest, reply) => {
     const { streamId } = registry.get(request.params.name)
-    const { range, segmentQuery: query } = parsePlaylistQuery(request.query, clock.now())
+    const { range, segmentQuery: query } = parsePlaylistQuery(request.query)
     const playlist =
       range === null
         ? await hls.liveMedia(streamId, { query })

@@ -12,7 +12,7 @@ export type SegmentTrack = {
 
 export type SegmentSample = {
   readonly durationTicks: number
-  /** Presentation minus decode time; negative where a sample is shown before its turn to decode. */
+  /** Presentation minus decode time; may be negative. */
   readonly compositionOffset: number
   readonly isKey: boolean
   readonly data: Uint8Array

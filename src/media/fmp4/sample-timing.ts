@@ -16,29 +16,56 @@ export type TimedRun = {
 }
 
 /**
- * Gives the video samples of one fragment decode times, which Matroska does not store: the i-th
- * sample in decode order is decoded at the i-th smallest presentation time. Decode times then never
- * fall, neighbouring fragments never overlap, and the offset of a sample shown before its turn is
- * negative (ISO/IEC 14496-12 §8.8.8, version 1), so nothing is delayed.
+ * Gives the video samples of one fragment decode times, which Matroska does not store.
+ *
+ * 1. A sample is decoded no later than it or any sample behind it is presented, so no composition
+ *    offset is negative. ISO/IEC 14496-12 §8.8.8 would allow it, but FFmpeg's reader then presents
+ *    the whole track later, by the reordering delay, and away from its sound.
+ * 2. The first is decoded when the earliest is presented, not a delay before: players align a
+ *    segment with the playlist by its first decode time.
+ * 3. Decode times rise. Where rule 1 leaves several samples one time, they share the time since the
+ *    sample before, in steps no longer than the last sample is shown: durations stay near the frame
+ *    rate's, and none reaches past the fragment's end into the next.
  *
  * @param samples in decode order, at least one
  * @param endMs where the last presented sample ends; at least one tick is given to it
  */
 export function planVideoRun(samples: readonly UntimedSample[], endMs: number): TimedRun {
-  const decodeTimes = presentationOrder(samples).map(toVideoTicks)
-  const end = toVideoTicks(endMs)
+  const presented = samples.map(({ ptsMs }) => toVideoTicks(ptsMs))
+  const end = Math.max(toVideoTicks(endMs), presented.reduce((a, b) => Math.max(a, b)) + 1)
+  const decodeTimes = planDecodeTimes(presented, end)
   return {
     baseDecodeTime: decodeTimes[0]!,
-    samples: samples.map(({ ptsMs, isKey, data }, i) => ({
-      durationTicks:
-        i + 1 < samples.length
-          ? decodeTimes[i + 1]! - decodeTimes[i]!
-          : Math.max(1, end - decodeTimes[i]!),
-      compositionOffset: toVideoTicks(ptsMs) - decodeTimes[i]!,
+    samples: samples.map(({ isKey, data }, i) => ({
+      durationTicks: (decodeTimes[i + 1] ?? end) - decodeTimes[i]!,
+      compositionOffset: presented[i]! - decodeTimes[i]!,
       isKey,
       data,
     })),
   }
+}
+
+/**
+ * For samples presented at 0 4 2 1 3 (decode order) that end at 5: latest decode times 0 1 1 1 3,
+ * decode times 0 1/3 2/3 1 3.
+ */
+function planDecodeTimes(presented: readonly number[], end: number): readonly number[] {
+  const latest = presented.slice()
+  for (let i = latest.length - 2; i >= 0; i--) latest[i] = Math.min(latest[i]!, latest[i + 1]!)
+  const lastShownFor = end - presented.reduce((a, b) => Math.max(a, b))
+
+  const times: number[] = []
+  for (let start = 0; start < latest.length;) {
+    let next = start + 1
+    while (latest[next] === latest[start]) next++
+    const count = next - start
+    // Leading samples of an open GOP share the first time: they go before it, by the least there is.
+    const room = start === 0 ? count : latest[start]! - times[start - 1]!
+    const step = Math.max(1, Math.floor(Math.min(room / count, lastShownFor)))
+    for (let i = start; i < next; i++) times.push(latest[i]! - (next - 1 - i) * step)
+    start = next
+  }
+  return times
 }
 
 /**
@@ -56,7 +83,7 @@ export function planVideoEnd(
   candidatesMs: readonly number[],
   besideAudio: boolean,
 ): number {
-  const presented = presentationOrder(samples)
+  const presented = samples.map((sample) => sample.ptsMs).sort((a, b) => a - b)
   const last = presented.at(-1)!
   const usual = last - (presented.at(-2) ?? last)
   const plausible = (end: number) =>
@@ -64,39 +91,61 @@ export function planVideoEnd(
   return candidatesMs.find(plausible) ?? last + Math.max(1, usual)
 }
 
+export type AudioTiming = {
+  readonly sampleRateHz: number
+  /** Audio samples per frame: 1024 for AAC. */
+  readonly frameTicks: number
+  /** A frame to fill holes with; `null`: the sample before a hole lasts until its end. */
+  readonly silence: Uint8Array | null
+  /** What the run must reach back and on to; `null`: only as far as its samples go. */
+  readonly fromMs: number | null
+  readonly toMs: number | null
+}
+
 /**
  * Times audio by its frames, which are exact where the stored milliseconds are rounded. Anchored at
- * the first block of each fragment, so nothing accumulates; where the blocks leave the frames'
- * grid by three quarters of a frame (one was lost, or one too many came), the grid starts again.
+ * the first block of each fragment, so nothing accumulates; where the blocks leave the frames' grid
+ * by three quarters of a frame (some were lost, or one too many came), the grid starts again.
  *
- * @param samples in decode order, at least one
- * @param frameTicks audio samples per frame: 1024 for AAC
+ * @param samples in decode order
+ * @returns `null` when there is neither a sample nor a frame of silence to send
  */
 export function planAudioRun(
   samples: readonly UntimedSample[],
-  rate: { readonly sampleRateHz: number; readonly frameTicks: number },
-): TimedRun {
-  const toTicks = (ms: number) => roundTicks(ms, rate.sampleRateHz)
-  const tolerance = (rate.frameTicks * 3) / 4
-  const baseDecodeTime = toTicks(samples[0]!.ptsMs)
-  let time = baseDecodeTime
-  return {
-    baseDecodeTime,
-    samples: samples.map(({ isKey, data }, i) => {
-      const next = samples[i + 1]
-      const onGrid = time + rate.frameTicks
-      const wanted = next === undefined ? onGrid : toTicks(next.ptsMs)
-      const end = Math.abs(wanted - onGrid) < tolerance ? onGrid : Math.max(time + 1, wanted)
-      const durationTicks = end - time
-      time = end
-      return { durationTicks, compositionOffset: 0, isKey, data }
-    }),
+  { frameTicks, silence, ...timing }: AudioTiming,
+): TimedRun | null {
+  const toTicks = (ms: number) => roundTicks(ms, timing.sampleRateHz)
+  const silentFrames = (count: number): readonly SegmentSample[] => {
+    if (silence === null || count < 1 || count > MAX_SILENT_FRAMES) return []
+    const frame = { durationTicks: frameTicks, compositionOffset: 0, isKey: true, data: silence }
+    return new Array<SegmentSample>(Math.floor(count)).fill(frame)
   }
+
+  const starts = samples.map(({ ptsMs }) => toTicks(ptsMs))
+  const from = timing.fromMs === null ? (starts[0] ?? 0) : toTicks(timing.fromMs)
+  const anchor = starts[0] ?? from
+  const run = [...silentFrames((anchor - from) / frameTicks)]
+  const baseDecodeTime = anchor - run.length * frameTicks
+
+  let time = anchor
+  for (const [i, { isKey, data }] of samples.entries()) {
+    const hole = (starts[i + 1] ?? time + frameTicks) - (time + frameTicks)
+    const onGrid = Math.abs(hole) < OFF_GRID * frameTicks
+    const lost = onGrid ? [] : silentFrames(hole / frameTicks + 1 - OFF_GRID)
+    const durationTicks = onGrid || lost.length > 0 ? frameTicks : Math.max(1, frameTicks + hole)
+    run.push({ durationTicks, compositionOffset: 0, isKey, data }, ...lost)
+    time += durationTicks + lost.length * frameTicks
+  }
+
+  if (timing.toMs !== null) run.push(...silentFrames((toTicks(timing.toMs) - time) / frameTicks))
+  return run.length === 0 ? null : { baseDecodeTime, samples: run }
 }
 
-function presentationOrder(samples: readonly UntimedSample[]): readonly number[] {
-  return samples.map((sample) => sample.ptsMs).sort((a, b) => a - b)
-}
+/** How far, in frames, a block may lie from where the frames before it end. */
+const OFF_GRID = 3 / 4
+
+/** Of AAC at 48 kHz, a minute and a half. */
+const MAX_SILENT_FRAMES = 4096
 
 function toVideoTicks(ms: number): number {
   return ms * (VIDEO_TIMESCALE / 1000)

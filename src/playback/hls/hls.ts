@@ -2,13 +2,14 @@ import type { Archive } from '../../archive/index.ts'
 import { ServiceError } from '../../domain/errors.ts'
 import type { Fragment, FragmentNumber } from '../../domain/fragment.ts'
 import type { StreamId } from '../../domain/stream.ts'
+import type { EpochMs } from '../../domain/time.ts'
 import { toInitSegment } from '../../media/fmp4/init-segment.ts'
 import { toMasterPlaylist } from '../../media/hls/master-playlist.ts'
 import { toMediaPlaylist, toTargetDuration } from '../../media/hls/media-playlist.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { ChunkFormats, type ChunkFormat } from './chunk-formats.ts'
 import { parseInitId } from './init-id.ts'
-import { listRange, type PlaybackRange } from './range-listing.ts'
+import { listRange } from './range-listing.ts'
 import { toSegmentParts } from './segment-parts.ts'
 import { toBandwidth, toPlaylistSegments } from './segment-list.ts'
 
@@ -49,6 +50,9 @@ export interface Hls {
   mediaSegment(streamId: StreamId, fragmentNumber: FragmentNumber): Promise<readonly Uint8Array[]>
 }
 
+/** A stretch of producer time, `from <= t < to`; `to: null` is now. */
+export type PlaybackRange = { readonly from: EpochMs; readonly to: EpochMs | null }
+
 /** What child URIs carry behind them: `''`, or `?` and an encoded query. */
 export type ChildQuery = string
 
@@ -79,7 +83,9 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
   }
 
   const inRange = async (streamId: StreamId, range: PlaybackRange) => {
-    const lengthMs = range.to - range.from
+    const from = range.from
+    const to = range.to ?? clock.now()
+    const lengthMs = to - from
     if (lengthMs <= 0 || lengthMs > MAX_RANGE_MS) {
       throw new ServiceError(
         'invalid-argument',
@@ -87,7 +93,7 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
         'A range begins before it ends and is at most 24 hours long.',
       )
     }
-    const fragments = await listRange(archive, streamId, range)
+    const fragments = await listRange(archive, streamId, { from, to })
     if (fragments.length === 0) throw noMedia('in this range')
     return fragments
   }

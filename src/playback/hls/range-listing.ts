@@ -4,7 +4,7 @@ import type { StreamId } from '../../domain/stream.ts'
 import { epochMs, type EpochMs } from '../../domain/time.ts'
 
 /** A stretch of producer time, `from <= t < to`. */
-export type PlaybackRange = { readonly from: EpochMs; readonly to: EpochMs }
+export type TimeRange = { readonly from: EpochMs; readonly to: EpochMs }
 
 const PAGE_SIZE = 1000
 
@@ -16,7 +16,7 @@ const PAGE_SIZE = 1000
 export async function listRange(
   archive: Archive,
   streamId: StreamId,
-  range: PlaybackRange,
+  range: TimeRange,
 ): Promise<readonly Fragment[]> {
   const fragments: Fragment[] = []
   const seen = new Set<string>()

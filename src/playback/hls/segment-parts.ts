@@ -5,10 +5,13 @@ import type { EpochMs } from '../../domain/time.ts'
 import type { Track } from '../../domain/track.ts'
 import { toMediaSegment, type SegmentTrack } from '../../media/fmp4/media-segment.ts'
 import { toFmp4Timescale, toPlayableTracks } from '../../media/fmp4/playable-track.ts'
+import { toSilentFrame } from '../../media/fmp4/silent-aac.ts'
 import {
   planAudioRun,
   planVideoEnd,
   planVideoRun,
+  type AudioTiming,
+  type TimedRun,
   type UntimedSample,
 } from '../../media/fmp4/sample-timing.ts'
 import { toSamples, type StoredSample } from '../../media/matroska/scanner.ts'
@@ -29,23 +32,69 @@ export function toSegmentParts(
   stored: StoredFragment,
 ): readonly Uint8Array[] {
   const samples = toWallTimes(toSamples(stored.bytes, stored.tracks), fragment.producerTimestamp)
-  const present = toPlayableTracks(stored.tracks)
-    .map((track) => ({
-      track,
-      samples: samples.filter((sample) => sample.trackNumber === track.number),
-    }))
-    .filter((run) => run.samples.length > 0)
-  if (present.length === 0) {
+  const bounds = toBounds(fragment, next)
+  const samplesOf = (track: Track) =>
+    samples.filter((sample) => sample.trackNumber === track.number)
+  const playable = toPlayableTracks(stored.tracks)
+  const besideAudio = playable.some((track) => track.audio !== null && samplesOf(track).length > 0)
+  const tracks = playable.flatMap((track): SegmentTrack[] => {
+    const run =
+      track.audio === null
+        ? toVideoRun(samplesOf(track), bounds.endsMs, besideAudio)
+        : planAudioRun(samplesOf(track), toAudioTiming(track, samplesOf(track), bounds))
+    return run === null ? [] : [{ track, ...run }]
+  })
+  if (tracks.length === 0) {
     throw new ServiceError('not-found', 'NoMedia', 'The fragment holds nothing that can be played.')
   }
+  return toMediaSegment({ sequence: fragment.sequence, tracks })
+}
 
-  const ends = [endOf(fragment)]
-  if (next !== null && continues(fragment, next)) ends.unshift(next.producerTimestamp)
-  const besideAudio = present.some(({ track }) => track.audio !== null)
-  return toMediaSegment({
-    sequence: fragment.sequence,
-    tracks: present.map((run) => toSegmentTrack(run, ends, besideAudio)),
-  })
+type Bounds = {
+  readonly startMs: number
+  /** What is known about its end, the best first. */
+  readonly endsMs: readonly [number, ...number[]]
+  /** Its predecessor or its successor leaves a gap, so its tracks must reach the bound alone. */
+  readonly startsAfterGap: boolean
+  readonly endsBeforeGap: boolean
+}
+
+function toBounds(fragment: Fragment, next: Fragment | null): Bounds {
+  const continued = next !== null && continues(fragment, next)
+  return {
+    startMs: fragment.producerTimestamp,
+    endsMs: continued ? [next.producerTimestamp, endOf(fragment)] : [endOf(fragment)],
+    startsAfterGap: fragment.discontinuity,
+    endsBeforeGap: next !== null && !continued,
+  }
+}
+
+function toVideoRun(
+  samples: readonly UntimedSample[],
+  endsMs: readonly number[],
+  besideAudio: boolean,
+): TimedRun | null {
+  if (samples.length === 0) return null
+  return planVideoRun(samples, planVideoEnd(samples, endsMs, besideAudio))
+}
+
+/**
+ * Silence fills a fragment whose declared audio is absent, and reaches the bounds at gaps: a player
+ * shows no video where the sound is missing. Elsewhere audio and video interleave across fragments.
+ */
+function toAudioTiming(
+  track: Track,
+  samples: readonly UntimedSample[],
+  { startMs, endsMs, startsAfterGap, endsBeforeGap }: Bounds,
+): AudioTiming {
+  const absent = samples.length === 0
+  return {
+    sampleRateHz: toFmp4Timescale(track),
+    frameTicks: AAC_FRAME_TICKS,
+    silence: toSilentFrame(track),
+    fromMs: absent || startsAfterGap ? startMs : null,
+    toMs: absent || endsBeforeGap ? endsMs[0] : null,
+  }
 }
 
 /** Timecodes may count from the producer's own start (KVS API: PutMedia, RELATIVE). */
@@ -53,17 +102,4 @@ function toWallTimes(samples: readonly StoredSample[], startsAt: EpochMs): reado
   const earliest = samples.reduce((min, sample) => Math.min(min, sample.ptsMs), Infinity)
   if (earliest === startsAt) return samples
   return samples.map((sample) => ({ ...sample, ptsMs: sample.ptsMs - earliest + startsAt }))
-}
-
-function toSegmentTrack(
-  { track, samples }: { readonly track: Track; readonly samples: readonly UntimedSample[] },
-  endsMs: readonly number[],
-  besideAudio: boolean,
-): SegmentTrack {
-  const rate = { sampleRateHz: toFmp4Timescale(track), frameTicks: AAC_FRAME_TICKS }
-  const run =
-    track.audio !== null
-      ? planAudioRun(samples, rate)
-      : planVideoRun(samples, planVideoEnd(samples, endsMs, besideAudio))
-  return { track, ...run }
 }
