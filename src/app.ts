@@ -140,6 +140,9 @@ async function startParts(
       meta,
       hooks: config.hooks,
       publicUrl: () => publicUrl,
+      ...(config.notify.retryDelaysMs === null
+        ? {}
+        : { retryDelaysMs: config.notify.retryDelaysMs }),
       ...observed,
     }),
   )
@@ -200,7 +203,7 @@ async function startParts(
   if (rtmp !== null) keep(rtmp)
 
   const images = keep(createImages({ archive, workers: 1 }))
-  const hls = createHls({ archive, metrics, clock })
+  const hls = createHls({ archive, clock })
   const accessKeys = config.auth.accessKeys.length > 0 ? config.auth.accessKeys : [credentials]
   const sealingKey = Buffer.from(credentials.sealingKey, 'hex')
   const access = createAccess({
@@ -233,6 +236,7 @@ async function startParts(
     metrics,
     notReady: () => (stopping ? 'stopping' : null),
     refreshGauges: async () => {
+      notifier.refreshGauges()
       for (const { streamId, name } of registry.list()) {
         metrics.archiveStoredBytes.set({ stream: name }, (await archive.usage(streamId)).bytes)
       }
@@ -251,7 +255,7 @@ async function startParts(
     model: () =>
       model === null ? null : { name: model.manifest.name, labels: model.manifest.labels },
     sessionOf: (name) => rtmp?.sessions().find(({ stream }) => stream === name) ?? null,
-    hooks: () => notifier.status(),
+    notifier,
   })
   registerPlayback(fastify, {
     hls,
@@ -277,6 +281,7 @@ async function startParts(
       if (kinesis.handles(request)) void kinesis.handle(request, response)
       else fastify.routing(request, response)
     },
+    clock,
     log,
   })
   keep({

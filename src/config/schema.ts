@@ -122,6 +122,17 @@ export const configSchema = Type.Object(
       }),
       resultsRetentionHours: Type.Integer({ default: 168, minimum: 24, maximum: 8760 }),
     }),
+    notify: section({
+      retryDelaysMs: Type.Union(
+        [Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1, maxItems: 50 }), Type.Null()],
+        {
+          default: null,
+          description:
+            'Waits before each further attempt at a delivery, after which it is given up; null: ' +
+            '5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.',
+        },
+      ),
+    }),
     hooks: Type.Array(
       Type.Object(
         {

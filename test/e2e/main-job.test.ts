@@ -63,6 +63,7 @@ function settings(): Record<string, unknown> {
       { name: 'killed', retentionHours: 1, publishKey: KEY },
     ],
     detection: { maxLagMs: null },
+    notify: { retryDelaysMs: Array.from({ length: 40 }, () => 2_000) },
     hooks: [
       {
         name: 'test',

@@ -20,7 +20,16 @@ export type ControlApiOptions = {
   readonly version: string
   readonly model: () => { readonly name: string; readonly labels: readonly string[] } | null
   readonly sessionOf: (streamName: string) => object | null
-  readonly hooks: () => readonly object[]
+  readonly notifier: HookControl
+}
+
+/** What the control API asks of the notifier. */
+export type HookControl = {
+  status(): readonly object[]
+  wake(hookName: string): Promise<void>
+  enable(hookName: string): Promise<void>
+  deadLetters(hookName: string, limit: number): Promise<readonly object[]>
+  requeue(hookName: string): Promise<number>
 }
 
 const createBody = Type.Object(
@@ -81,7 +90,7 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
       publicUrl: options.publicUrl(),
       rtmpUrl: options.rtmpUrl(),
       model: options.model(),
-      hooks: options.hooks(),
+      hooks: options.notifier.status(),
     }))
 
     signedIn.get('/control/v1/streams', async () => ({
@@ -137,6 +146,24 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
       },
     )
 
+    signedIn.post<NameParams>('/control/v1/hooks/:name/wake', async (request, reply) => {
+      await options.notifier.wake(request.params.name)
+      void reply.status(204)
+    })
+
+    signedIn.post<NameParams>('/control/v1/hooks/:name/enable', async (request, reply) => {
+      await options.notifier.enable(request.params.name)
+      void reply.status(204)
+    })
+
+    signedIn.get<NameParams>('/control/v1/hooks/:name/dead-letters', async (request) => ({
+      deadLetters: await options.notifier.deadLetters(request.params.name, MAX_DEAD_LETTERS),
+    }))
+
+    signedIn.post<NameParams>('/control/v1/hooks/:name/requeue', async (request) => ({
+      requeued: await options.notifier.requeue(request.params.name),
+    }))
+
     signedIn.get<{ Querystring: Static<typeof detectionsQuery> }>(
       '/control/v1/detections',
       { schema: { querystring: detectionsQuery } },
@@ -147,6 +174,7 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
   })
 }
 
+const MAX_DEAD_LETTERS = 1000
 /** Reads no further back than this many results. */
 const MAX_RECORDS_SEARCHED = 20_000
 
