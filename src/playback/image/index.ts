@@ -1,0 +1,7 @@
+export {
+  createImages,
+  type ImageOptions,
+  type Images,
+  type ImagesOptions,
+  type StillImage,
+} from './images.ts'
