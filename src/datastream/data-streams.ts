@@ -11,6 +11,8 @@ export interface DataStreams extends AsyncDisposable {
     name: string
     shardCount: number
     retentionHours?: number
+    /** Largest record, data and key together; 1024 unless told. */
+    maxRecordKiB?: number
     tags?: Readonly<Record<string, string>>
   }): Promise<void>
   delete(name: string): Promise<void>

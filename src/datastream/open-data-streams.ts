@@ -146,12 +146,7 @@ class SegmentedDataStreams implements DataStreams {
     return join(this.#parts.directory, String(createdAt))
   }
 
-  async create(options: {
-    name: string
-    shardCount: number
-    retentionHours?: number
-    tags?: Readonly<Record<string, string>>
-  }): Promise<void> {
+  async create(options: Parameters<DataStreams['create']>[0]): Promise<void> {
     const { name, shardCount } = options
     if (this.#streams.has(name) || this.#busy.has(name)) throw nameTaken(name)
     const current = this.#openShardCount() + this.#shardsOnTheWay
@@ -271,6 +266,7 @@ class SegmentedDataStreams implements DataStreams {
       'not-found',
       'ResourceNotFoundException',
       `Could not find shard ${shardId} in stream ${stream.row.name}.`,
+      { context: { stream: stream.row.name, shardId } },
     )
   }
 
@@ -280,6 +276,7 @@ class SegmentedDataStreams implements DataStreams {
 
   async put(name: string, records: readonly RecordToPut[]): Promise<readonly PutResult[]> {
     const stream = this.#find(name)
+    refuseTooLarge(stream.row, records)
     const arrivedAt = this.#parts.clock.now()
     const results = new Array<PutResult | null>(records.length).fill(null)
     const shares = shareOut(stream, records)
@@ -470,6 +467,19 @@ function indexOfNumber(row: StreamRow, shard: Shard, text: string, beyond = 0): 
   return Math.min(Math.max(0, number.index + beyond), shard.log.nextIndex)
 }
 
+function refuseTooLarge(row: StreamRow, records: readonly RecordToPut[]): void {
+  const most = row.maxRecordKiB * 1024
+  for (const { data, partitionKey } of records) {
+    const bytes = data.byteLength + Buffer.byteLength(partitionKey)
+    if (bytes <= most) continue
+    throw new ServiceError(
+      'invalid-argument',
+      'InvalidArgumentException',
+      `A record of ${bytes} bytes, its partition key included, exceeds the ${most} bytes of the stream.`,
+    )
+  }
+}
+
 function refuseFuture(timestamp: EpochMs, now: EpochMs): void {
   if (timestamp <= now) return
   throw new ServiceError(
@@ -485,9 +495,12 @@ function nameTaken(name: string): ServiceError {
     'conflict',
     'ResourceInUseException',
     `Stream ${name} already exists or is being created or deleted.`,
+    { context: { stream: name } },
   )
 }
 
 function notFound(name: string): ServiceError {
-  return new ServiceError('not-found', 'ResourceNotFoundException', `Stream ${name} not found.`)
+  return new ServiceError('not-found', 'ResourceNotFoundException', `Stream ${name} not found.`, {
+    context: { stream: name },
+  })
 }

@@ -1,5 +1,6 @@
 import { epochMs, type EpochMs } from '../domain/time.ts'
 import type { MetaBatch, MetaKey, MetaStore } from '../platform/meta-store.ts'
+import type { DataStreams } from './data-streams.ts'
 import { splitHashSpace, type HashRange } from './hash-range.ts'
 
 /**
@@ -72,12 +73,7 @@ export function planGeneration(meta: MetaStore, now: EpochMs): EpochMs {
 }
 
 export function planCreation(
-  options: {
-    readonly name: string
-    readonly shardCount: number
-    readonly retentionHours?: number
-    readonly tags?: Readonly<Record<string, string>>
-  },
+  options: Parameters<DataStreams['create']>[0],
   createdAt: EpochMs,
 ): StoredStream {
   return {
@@ -86,7 +82,7 @@ export function planCreation(
       createdAt,
       retentionHours: options.retentionHours ?? DEFAULT_RETENTION_HOURS,
       mode: 'PROVISIONED',
-      maxRecordKiB: DEFAULT_MAX_RECORD_KIB,
+      maxRecordKiB: options.maxRecordKiB ?? DEFAULT_MAX_RECORD_KIB,
       tags: options.tags ?? {},
     },
     shards: splitHashSpace(options.shardCount).map((range, number) => ({

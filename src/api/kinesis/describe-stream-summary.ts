@@ -1,0 +1,23 @@
+import { structure } from './input-schema.ts'
+import { defineOperation } from './operation.ts'
+import { streamMembers, toStreamName } from './stream-address.ts'
+import { toStreamMembers } from './stream-description.ts'
+
+/** DescribeStreamSummary: the stream without its shards. */
+export const describeStreamSummary = defineOperation(
+  'DescribeStreamSummary',
+  structure(streamMembers),
+  async (input, call) => {
+    const { service } = call
+    const info = service.dataStreams.describe(toStreamName(input, service))
+    return {
+      StreamDescriptionSummary: {
+        ...toStreamMembers(info, call),
+        OpenShardCount: info.shards.filter((shard) => shard.endingSequenceNumber === null).length,
+        ConsumerCount: 0,
+        MaxRecordSizeInKiB: info.maxRecordBytes / 1024,
+        ChannelCount: 0,
+      },
+    }
+  },
+)

@@ -1,0 +1,154 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { ServiceError } from '../../domain/errors.ts'
+import type { DataStreams } from '../../datastream/index.ts'
+import type { Log } from '../../observe/log.ts'
+import type { Metrics } from '../../observe/metrics.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { createSignatureVerifier, type AccessKeys } from '../auth/index.ts'
+import type { HttpRequest, HttpResponse } from '../http-server.ts'
+import { jsonCodec, type Codec } from './codec.ts'
+import { toWireError, type WireError } from './errors.ts'
+import { readInput, serializationError } from './input-schema.ts'
+import type { KinesisService, Operation } from './operation.ts'
+import { operations } from './operations.ts'
+import { createBodyReader } from './request-body.ts'
+import { createTokenSealer } from './sealed-token.ts'
+
+export type KinesisApiParts = {
+  readonly dataStreams: DataStreams
+  readonly accessKeys: AccessKeys
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly log: Log
+  readonly region: string
+  readonly accountId: string
+  /** 32 secret bytes, kept over restarts: what iterators and paging tokens are sealed with. */
+  readonly iteratorKey: Uint8Array
+}
+
+export type KinesisApi = {
+  /** Whether a request is for this API: POST with one of its targets. */
+  readonly handles: (request: HttpRequest) => boolean
+  /** Answers it. Rejects only when the connection is gone. */
+  readonly handle: (request: HttpRequest, response: HttpResponse) => Promise<void>
+}
+
+const TARGET_PREFIX = 'Kinesis_20131202.'
+/** 10 MiB of records in base64 with their keys and the JSON around them, and the service's slack. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024
+const MAX_BODY_BYTES_TOGETHER = 256 * 1024 * 1024
+const CODECS: ReadonlyMap<string, Codec> = new Map([
+  [jsonCodec.contentType, jsonCodec],
+  ['application/json', jsonCodec],
+])
+
+type Answer = { readonly status: number; readonly contentType: string; readonly body: Buffer }
+
+/** The Amazon Kinesis Data Streams API over a store of records. */
+export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
+  const { dataStreams, accessKeys, clock, metrics, log, region, accountId } = parts
+  const sealer = createTokenSealer(parts.iteratorKey)
+  const service: KinesisService = { dataStreams, clock, sealer, region, accountId }
+  const verifier = createSignatureVerifier({ service: 'kinesis', accessKeys, clock })
+  const bodies = createBodyReader({
+    maxBytes: MAX_BODY_BYTES,
+    maxBytesTogether: MAX_BODY_BYTES_TOGETHER,
+  })
+
+  /** The checks in the service's own order: docs/ref/kinesis.md, "Order of checks". */
+  async function answerTo(request: HttpRequest, requestId: string): Promise<Answer> {
+    const codec = CODECS.get(mediaTypeOf(request))
+    const wrapped = mediaTypeOf(request) === 'application/json'
+    try {
+      const body = await bodies.read(request)
+      if (body === null) return TOO_LARGE
+      if (codec === undefined) return UNKNOWN_CONTENT_TYPE
+      const raw = parseBody(body, codec)
+      const operation = operationOf(request)
+      const caller = verifier.verify(toSignedRequest(request), { kind: 'whole', body })
+      const input = readInput(operation.input, raw, codec)
+      const output = await operation.handle(input as never, { service, codec, caller })
+      return toAnswer(codec, 200, output)
+    } catch (error) {
+      if (codec === undefined) throw error // the body never came
+      const wire = toWireError(error, accountId)
+      if (wire.status >= 500) log.error({ err: error, requestId }, 'Kinesis request failed')
+      else log.debug({ err: error, requestId }, 'Kinesis request refused')
+      return toErrorAnswer(codec, wire, wrapped)
+    }
+  }
+
+  return {
+    handles: (request) =>
+      request.method === 'POST' &&
+      String(request.headers['x-amz-target'] ?? '').startsWith(TARGET_PREFIX),
+    handle: async (request, response) => {
+      const requestId = randomUUID()
+      const answer = await answerTo(request, requestId)
+      metrics.httpRequests.inc({ edge: 'kinesis', status: String(answer.status) })
+      if (answer === TOO_LARGE && request.httpVersionMajor === 1) {
+        response.setHeader('connection', 'close') // what is left of the body is not read
+      }
+      response.statusCode = answer.status
+      response.setHeader('x-amzn-RequestId', requestId)
+      response.setHeader('x-amz-id-2', randomBytes(48).toString('base64'))
+      response.setHeader('content-type', answer.contentType)
+      response.setHeader('content-length', answer.body.length)
+      response.end(answer.body)
+    },
+  }
+}
+
+function mediaTypeOf(request: HttpRequest): string {
+  return (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
+}
+
+function parseBody(body: Buffer, codec: Codec): unknown {
+  try {
+    return codec.parse(body)
+  } catch (cause) {
+    throw serializationError((cause as Error).message)
+  }
+}
+
+function operationOf(request: HttpRequest): Operation {
+  const name = String(request.headers['x-amz-target']).slice(TARGET_PREFIX.length)
+  const operation = operations.get(name)
+  if (operation !== undefined) return operation
+  throw new ServiceError(
+    'invalid-argument',
+    'UnknownOperationException',
+    `The operation ${name.slice(0, 64)} is not known or not offered by this server.`,
+  )
+}
+
+function toSignedRequest(request: HttpRequest) {
+  return { method: request.method!, target: request.url!, headers: request.headers }
+}
+
+function toAnswer(codec: Codec, status: number, output: object | null): Answer {
+  const body = output === null ? Buffer.alloc(0) : codec.render(output)
+  return { status, contentType: codec.contentType, body }
+}
+
+/** SerializationException alone writes `Message` with a capital M. */
+function toErrorAnswer(codec: Codec, error: WireError, wrapped: boolean): Answer {
+  const member = error.type === 'SerializationException' ? 'Message' : 'message'
+  if (!wrapped) {
+    return toAnswer(codec, error.status, { __type: error.type, [member]: error.message })
+  }
+  const type = `com.amazon.coral.service#${error.type}`
+  const output = { Output: { __type: type, [member]: error.message }, Version: '1.0' }
+  return { ...toAnswer(codec, error.status, output), contentType: 'application/json' }
+}
+
+const TOO_LARGE: Answer = {
+  status: 413,
+  contentType: 'text/plain',
+  body: Buffer.from('Request Entity Too Large'),
+}
+const UNKNOWN_CONTENT_TYPE: Answer = {
+  status: 404,
+  contentType: 'application/xml',
+  body: Buffer.from('<UnknownOperationException/>\n'),
+}

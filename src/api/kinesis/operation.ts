@@ -1,0 +1,37 @@
+import type { DataStreams } from '../../datastream/index.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Caller } from '../auth/index.ts'
+import type { Codec } from './codec.ts'
+import type { InputOf, Member } from './input-schema.ts'
+import type { TokenSealer } from './sealed-token.ts'
+
+/** What operations work with. */
+export type KinesisService = {
+  readonly dataStreams: DataStreams
+  readonly clock: Clock
+  readonly sealer: TokenSealer
+  readonly region: string
+  readonly accountId: string
+}
+
+/** One authenticated request. */
+export type Call = {
+  readonly service: KinesisService
+  readonly codec: Codec
+  readonly caller: Caller
+}
+
+/** One operation of the API: its input and what it does. `null` is an answer without members. */
+export type Operation = {
+  readonly name: string
+  readonly input: Member<unknown>
+  readonly handle: (input: never, call: Call) => Promise<object | null>
+}
+
+export function defineOperation<M extends Member<unknown>>(
+  name: string,
+  input: M,
+  handle: (input: InputOf<M>, call: Call) => Promise<object | null>,
+): Operation {
+  return { name, input, handle }
+}

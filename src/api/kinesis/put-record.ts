@@ -1,0 +1,44 @@
+import { parseSequenceNumber } from '../../datastream/index.ts'
+import { refuseDryRun } from './dry-run.ts'
+import { boolean, string, structure } from './input-schema.ts'
+import { defineOperation, type KinesisService } from './operation.ts'
+import { recordMembers, refuseLargeData, toRecordToPut } from './record-input.ts'
+import { invalid, streamMembers, toStreamName } from './stream-address.ts'
+
+/** PutRecord: the answer means that the record is on disk. */
+export const putRecord = defineOperation(
+  'PutRecord',
+  structure({
+    ...streamMembers,
+    ...recordMembers,
+    SequenceNumberForOrdering: string({ pattern: '0|([1-9]\\d{0,128})' }),
+    DryRun: boolean(),
+  }),
+  async (input, { service }) => {
+    const name = toStreamName(input, service)
+    refuseLargeData([input], service.dataStreams.describe(name), () => 'data')
+    if (input.SequenceNumberForOrdering !== undefined) {
+      refuseFutureNumber(input.SequenceNumberForOrdering, name, service)
+    }
+    refuseDryRun(input.DryRun)
+    const [result] = await service.dataStreams.put(name, [toRecordToPut(input)])
+    return { ShardId: result!.shardId, SequenceNumber: result!.sequenceNumber }
+  },
+)
+
+/**
+ * The new record must get a greater number than this one. Every record does, unless the number was
+ * not given out yet.
+ */
+function refuseFutureNumber(
+  text: string,
+  name: string,
+  { clock, accountId }: KinesisService,
+): void {
+  const { index, recordedAt } = parseSequenceNumber(text)
+  if (Number.isFinite(index) && recordedAt * 1000 <= clock.now()) return
+  throw invalid(
+    `ExclusiveMinimumSequenceNumber ${text} used in PutRecord on stream ${name} under account ` +
+      `${accountId} is invalid.`,
+  )
+}

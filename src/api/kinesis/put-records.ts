@@ -1,0 +1,52 @@
+import { PartialPutError, type PutResult } from '../../datastream/index.ts'
+import { refuseDryRun } from './dry-run.ts'
+import { boolean, list, required, structure } from './input-schema.ts'
+import { defineOperation } from './operation.ts'
+import { recordMembers, refuseLargeData, toRecordToPut, type RecordInput } from './record-input.ts'
+import { invalid, streamMembers, toStreamName } from './stream-address.ts'
+
+const MAX_RECORDS = 500
+/** Data and keys of one request. */
+const MAX_REQUEST_BYTES = 10 * 1024 * 1024
+
+/** PutRecords: each entry says for itself whether its record is on disk. */
+export const putRecords = defineOperation(
+  'PutRecords',
+  structure({
+    ...streamMembers,
+    Records: required(list(structure(recordMembers), { min: 1, max: MAX_RECORDS })),
+    DryRun: boolean(),
+  }),
+  async (input, { service }) => {
+    const name = toStreamName(input, service)
+    const info = service.dataStreams.describe(name)
+    refuseLargeData(input.Records, info, (i) => `records.${i + 1}.member.data`)
+    refuseLargeRequest(input.Records)
+    refuseDryRun(input.DryRun)
+    const results = await service.dataStreams
+      .put(name, input.Records.map(toRecordToPut))
+      .catch((error: unknown) => {
+        if (error instanceof PartialPutError) return error.results
+        throw error
+      })
+    return {
+      FailedRecordCount: results.filter((result) => result === null).length,
+      Records: results.map(toEntry),
+    }
+  },
+)
+
+function refuseLargeRequest(records: readonly RecordInput[]): void {
+  const bytes = records.reduce(
+    (sum, { Data, PartitionKey }) => sum + Data.length + Buffer.byteLength(PartitionKey),
+    0,
+  )
+  if (bytes > MAX_REQUEST_BYTES) throw invalid('Records size exceeds 10 MB limit')
+}
+
+function toEntry(result: PutResult | null) {
+  if (result === null) {
+    return { ErrorCode: 'InternalFailure', ErrorMessage: 'Internal Service Failure' }
+  }
+  return { SequenceNumber: result.sequenceNumber, ShardId: result.shardId }
+}
