@@ -16,7 +16,7 @@ export type PlaylistQuery = {
  * `from` and `to` are ISO 8601 times or milliseconds since 1970; without `to` the range ends now.
  *
  * @param query as parsed from the URL; a name given twice is an array
- * @throws ServiceError `invalid-argument`/`InvalidRange`
+ * @throws ServiceError `invalid-argument`/`InvalidTime`
  */
 export function parsePlaylistQuery(query: Readonly<Record<string, unknown>>): PlaylistQuery {
   const { from, to, token } = query
@@ -36,7 +36,11 @@ export function parsePlaylistQuery(query: Readonly<Record<string, unknown>>): Pl
 const MAX_EPOCH_MS = Date.UTC(9999, 11, 31)
 const ISO_TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/
 
-function parseTime(name: string, text: unknown): EpochMs {
+/**
+ * @param name of the parameter, for the error
+ * @throws ServiceError `invalid-argument`/`InvalidTime`
+ */
+export function parseTime(name: string, text: unknown): EpochMs {
   const value =
     typeof text !== 'string'
       ? NaN
@@ -48,7 +52,7 @@ function parseTime(name: string, text: unknown): EpochMs {
   if (!(value >= 0 && value <= MAX_EPOCH_MS)) {
     throw new ServiceError(
       'invalid-argument',
-      'InvalidRange',
+      'InvalidTime',
       `"${name}" must be an ISO 8601 time with a zone, or milliseconds since 1970.`,
     )
   }

@@ -1,18 +1,16 @@
-import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { ServiceError } from '../../domain/errors.ts'
-import { parseFragmentNumber, type FragmentNumber } from '../../domain/fragment.ts'
-import type { StreamId } from '../../domain/stream.ts'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Log } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
-import type { Hls } from '../../playback/index.ts'
+import type { Hls, Images } from '../../playback/index.ts'
 import type { StreamRegistry } from '../../registry/index.ts'
 import { toPlaybackFailure } from './errors.ts'
-import { parsePlaylistQuery } from './query.ts'
+import { addHlsRoutes } from './hls-routes.ts'
+import { addImageRoutes } from './image-routes.ts'
 
-/** The HLS edge: playlists and fMP4 segments of the registered streams. docs/ref/hls.md. */
+/** The viewers' edge: HLS and still images of the registered streams. docs/ref/hls.md. */
 export type PlaybackOptions = {
   readonly hls: Hls
+  readonly images: Images
   readonly registry: StreamRegistry
   readonly metrics: Metrics
   readonly log: Log
@@ -20,36 +18,22 @@ export type PlaybackOptions = {
   readonly authorise: (request: FastifyRequest, streamName: string) => void
 }
 
+/** Stream names are up to 256 characters: the server needs `routerOptions.maxParamLength` for it. */
 export function registerPlayback(fastify: FastifyInstance, options: PlaybackOptions): void {
   // A scope of its own, so that the hooks and the error table stay with these routes.
   void fastify.register((scope, _, done) => {
     addHooks(scope, options)
-    addPlaylistRoutes(scope, options)
-    addMediaRoutes(scope, options)
+    addHlsRoutes(scope, options)
+    addImageRoutes(scope, options)
     done()
   })
 }
-
-type StreamRequest = FastifyRequest<{
-  Params: { name: string; '*': string }
-  Querystring: Record<string, unknown>
-}>
-
-const PLAYLIST_TYPE = 'application/vnd.apple.mpegurl' // RFC 8216 §4
-const SEGMENT_TYPE = 'video/iso.segment' // ISO/IEC 14496-12, registered with IANA
-const INIT_TYPE = 'video/mp4'
-
-/**
- * Never changes, so it need not be asked for again; but not for ever, since media can be deleted,
- * and not in shared caches, since a playback token expires.
- */
-const IMMUTABLE = 'private, max-age=86400, immutable'
 
 function addHooks(scope: FastifyInstance, { authorise, log }: PlaybackOptions): void {
   scope.addHook('onRequest', async (request, reply) => {
     void reply.header('access-control-allow-origin', '*')
     void reply.header('x-content-type-options', 'nosniff')
-    authorise(request, (request as StreamRequest).params.name)
+    authorise(request, (request.params as { name: string }).name)
   })
 
   scope.setErrorHandler((error, request, reply) => {
@@ -58,81 +42,4 @@ function addHooks(scope: FastifyInstance, { authorise, log }: PlaybackOptions): 
       log.error({ err: error, path: request.url.split('?')[0] }, 'playback failed')
     void reply.status(status).header('cache-control', 'no-store').send({ code, message })
   })
-}
-
-function addPlaylistRoutes(scope: FastifyInstance, options: PlaybackOptions): void {
-  const { hls, registry } = options
-  const sendPlaylist = (reply: FastifyReply, playlist: string) =>
-    reply.header('cache-control', 'no-cache').type(PLAYLIST_TYPE).send(playlist)
-
-  scope.get('/streams/:name/hls/master.m3u8', async (request: StreamRequest, reply) => {
-    const { streamId } = registry.get(request.params.name)
-    const { range, playlistQuery } = parsePlaylistQuery(request.query)
-    return sendPlaylist(reply, await hls.master(streamId, range, playlistQuery))
-  })
-
-  scope.get('/streams/:name/hls/media.m3u8', async (request: StreamRequest, reply) => {
-    const { streamId } = registry.get(request.params.name)
-    const { range, segmentQuery: query } = parsePlaylistQuery(request.query)
-    const playlist =
-      range === null
-        ? await hls.liveMedia(streamId, { query })
-        : await hls.archiveMedia(streamId, range, query)
-    return sendPlaylist(reply, playlist)
-  })
-}
-
-// Wildcards and not parameters: an initialization segment's name is longer than the router allows
-// a parameter to be.
-function addMediaRoutes(scope: FastifyInstance, options: PlaybackOptions): void {
-  const { hls, registry, metrics } = options
-
-  scope.get('/streams/:name/hls/init-*', async (request: StreamRequest, reply) => {
-    registry.get(request.params.name)
-    const bytes = hls.initSegment(withoutSuffix(request.params['*'], '.mp4'))
-    return reply.header('cache-control', IMMUTABLE).type(INIT_TYPE).send(Buffer.from(bytes))
-  })
-
-  scope.get('/streams/:name/hls/segment-*', async (request: StreamRequest, reply) => {
-    const { streamId, name } = registry.get(request.params.name)
-    const parts = await readSegment(hls, streamId, request.params['*'])
-    const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0)
-    void reply
-      .header('cache-control', IMMUTABLE)
-      .header('content-length', sizeBytes)
-      .type(SEGMENT_TYPE)
-    if (request.method === 'HEAD') return reply.send()
-    const sentBytes = metrics.playbackBytes.labels({ stream: name, format: 'hls' })
-    return reply.send(Readable.from(counted(parts, sentBytes), { objectMode: false }))
-  })
-}
-
-/** Pulled as the viewer takes it: a slow one holds its segment, and nothing more. */
-function* counted(
-  parts: readonly Uint8Array[],
-  sentBytes: { inc(count: number): void },
-): Generator<Uint8Array> {
-  for (const part of parts) {
-    sentBytes.inc(part.length)
-    yield part
-  }
-}
-
-async function readSegment(
-  hls: Hls,
-  streamId: StreamId,
-  fileName: string,
-): Promise<readonly Uint8Array[]> {
-  const number = withoutSuffix(fileName, '.m4s')
-  if (parseFragmentNumber(number) === null) throw notFound()
-  return hls.mediaSegment(streamId, number as FragmentNumber)
-}
-
-function withoutSuffix(fileName: string, suffix: string): string {
-  if (!fileName.endsWith(suffix)) throw notFound()
-  return fileName.slice(0, -suffix.length)
-}
-
-function notFound(): ServiceError {
-  return new ServiceError('not-found', 'SegmentNotFound', 'No such segment.')
 }

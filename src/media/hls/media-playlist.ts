@@ -60,7 +60,7 @@ export function toMediaPlaylist(playlist: MediaPlaylist): string {
 }
 
 /** Whole seconds that no rounded segment duration exceeds (RFC 8216 §4.3.3.1); at least 1. */
-export function toTargetDuration(durationsMs: readonly number[]): number {
-  const longestMs = durationsMs.reduce((longest, ms) => Math.max(longest, ms), 0)
+export function toTargetDuration(segments: readonly { readonly durationMs: number }[]): number {
+  const longestMs = segments.reduce((longest, { durationMs }) => Math.max(longest, durationMs), 0)
   return Math.max(1, Math.ceil(longestMs / 1000))
 }

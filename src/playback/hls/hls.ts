@@ -9,13 +9,14 @@ import { toMediaPlaylist, toTargetDuration } from '../../media/hls/media-playlis
 import type { Clock } from '../../platform/clock.ts'
 import { ChunkFormats, type ChunkFormat } from './chunk-formats.ts'
 import { parseInitId } from './init-id.ts'
+import { LiveNumbering } from './live-numbering.ts'
 import { listRange } from './range-listing.ts'
 import { toSegmentParts } from './segment-parts.ts'
 import { toBandwidth, toPlaylistSegments } from './segment-list.ts'
 
 /**
  * HLS of the archive as fMP4, live and of any range: one segment per fragment, audio and video
- * together. Keeps nothing about viewers; a URL means the same after a restart.
+ * together. Keeps nothing about viewers; a media URL means the same after a restart.
  *
  * Playlists name `media.m3u8`, `init-<id>.mp4` and `segment-<fragment number>.m4s`, relative to
  * themselves, each followed by the given query.
@@ -65,7 +66,7 @@ export type LiveOptions = {
 export type HlsOptions = { readonly archive: Archive; readonly clock: Clock }
 
 const LIVE_SEGMENTS = 6
-/** How far back the target duration and the bandwidth of a live playlist look: they stay steady. */
+/** How far back a live playlist looks, so that its target duration and bandwidth stay steady. */
 const LIVE_HISTORY = 32
 /** KVS: GetHLSStreamingSessionURL, LIVE: without fragments in this time there is nothing to play. */
 const LIVE_MAX_AGE_MS = 30_000
@@ -73,6 +74,7 @@ const MAX_RANGE_MS = 24 * 3600 * 1000
 
 export function createHls({ archive, clock }: HlsOptions): Hls {
   const chunkFormats = new ChunkFormats(archive)
+  const liveNumbering = new LiveNumbering()
 
   const newest = async (streamId: StreamId) => {
     const fragments = await archive.newest(streamId, LIVE_HISTORY)
@@ -98,24 +100,12 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
     return fragments
   }
 
-  const render = async (
-    fragments: readonly Fragment[],
-    kind: 'vod' | 'live',
-    options: { readonly history: readonly Fragment[]; readonly query: ChildQuery },
-  ) => {
+  const toSegments = async (fragments: readonly Fragment[], query: ChildQuery) => {
     const formats = await chunkFormats.of(fragments)
-    const segments = toPlaylistSegments(fragments, ({ fragmentNumber, place }) => ({
-      uri: `segment-${fragmentNumber}.m4s${options.query}`,
-      initUri: `init-${formats.get(place.chunkId)!.initId}.mp4${options.query}`,
+    return toPlaylistSegments(fragments, ({ fragmentNumber, place }) => ({
+      uri: `segment-${fragmentNumber}.m4s${query}`,
+      initUri: `init-${formats.get(place.chunkId)!.initId}.mp4${query}`,
     }))
-    const durations = [...segments, ...options.history].map(({ durationMs }) => durationMs)
-    return toMediaPlaylist({
-      kind,
-      segments,
-      targetDurationS: toTargetDuration(durations),
-      mediaSequence: fragments[0]!.sequence,
-      discontinuitySequence: fragments[0]!.discontinuitySequence,
-    })
   }
 
   return {
@@ -131,14 +121,33 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
       })
     },
 
-    async liveMedia(streamId, { segments = LIVE_SEGMENTS, query = '' } = {}) {
+    async liveMedia(streamId, { segments: wanted = LIVE_SEGMENTS, query = '' } = {}) {
       const history = await newest(streamId)
-      const count = Math.min(Math.max(1, segments), LIVE_HISTORY)
-      return render(history.slice(-count), 'live', { history, query })
+      const segments = await toSegments(history, query)
+      const numbers = liveNumbering.number(
+        history,
+        segments.map(({ discontinuity }) => discontinuity),
+      )
+      const start = history.length - Math.min(Math.max(1, wanted), history.length)
+      return toMediaPlaylist({
+        kind: 'live',
+        segments: segments.slice(start),
+        targetDurationS: toTargetDuration(segments),
+        mediaSequence: history[start]!.sequence,
+        discontinuitySequence: numbers[start]!,
+      })
     },
 
     async archiveMedia(streamId, range, query = '') {
-      return render(await inRange(streamId, range), 'vod', { history: [], query })
+      const fragments = await inRange(streamId, range)
+      const segments = await toSegments(fragments, query)
+      return toMediaPlaylist({
+        kind: 'vod',
+        segments,
+        targetDurationS: toTargetDuration(segments),
+        mediaSequence: fragments[0]!.sequence,
+        discontinuitySequence: fragments[0]!.discontinuitySequence,
+      })
     },
 
     initSegment: (initId) => toInitSegment(parseInitId(initId)),
