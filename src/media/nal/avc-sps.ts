@@ -9,7 +9,7 @@ export type AvcSps = {
   /** The picture as shown: after cropping. */
   readonly widthPx: number
   readonly heightPx: number
-  /** Frames per second from the VUI, when it is there and fixed. */
+  /** Nominal frames per second from the VUI, when it is there. */
   readonly frameRate: number | null
 }
 
@@ -128,7 +128,6 @@ function readVuiFrameRate(reader: RbspReader): number | null {
   if (!reader.flag()) return null
   const unitsInTick = reader.bits(32)
   const timeScale = reader.bits(32)
-  const fixed = reader.flag()
   // E.2.1: a frame lasts two ticks.
-  return fixed && unitsInTick > 0 && timeScale > 0 ? timeScale / (2 * unitsInTick) : null
+  return unitsInTick > 0 && timeScale > 0 ? timeScale / (2 * unitsInTick) : null
 }

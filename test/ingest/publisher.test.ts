@@ -1,0 +1,461 @@
+import { describe, expect, test } from 'vitest'
+import type { FragmentStart, FragmentWriter } from '../../src/archive/index.ts'
+import { ServiceError } from '../../src/domain/errors.ts'
+import type { Fragment, FragmentNumber } from '../../src/domain/fragment.ts'
+import { epochMs } from '../../src/domain/time.ts'
+import {
+  AUDIO_TRACK,
+  toAacTrack,
+  toAvcTrack,
+  VIDEO_TRACK,
+} from '../../src/ingest/parameter-sets.ts'
+import { IngestPublisher } from '../../src/ingest/publisher.ts'
+import { parseWholeHeader, toSamples } from '../../src/media/matroska/scanner.ts'
+import { createObserved } from '../support/observed.ts'
+import { AAC_CONFIG, AVC_CONFIG } from '../support/rtmp-client.ts'
+
+const START = 1_700_000_000_000
+const VIDEO = toAvcTrack(AVC_CONFIG)
+const AUDIO = toAacTrack(AAC_CONFIG)
+/** The same picture with another level in its record: new parameter sets. */
+const OTHER_VIDEO = toAvcTrack(AVC_CONFIG.with(3, 0x0b))
+
+type StoredFragment = { readonly start: FragmentStart; readonly parts: Uint8Array[] }
+
+/** Keeps whole fragments in memory; fails where a test says so. */
+class MemoryWriter implements FragmentWriter {
+  readonly fragments: StoredFragment[] = []
+  readonly ends: number[] = []
+  failAt: ((fragment: number, part: number) => ServiceError | null) | null = null
+  queuedBytes = 0
+  #open: StoredFragment | null = null
+
+  begin(start: FragmentStart): FragmentNumber {
+    if (this.#open !== null) throw new Error('begin before end')
+    this.#open = { start, parts: [] }
+    this.fragments.push(this.#open)
+    return String(this.fragments.length) as FragmentNumber
+  }
+
+  append(parts: readonly Uint8Array[], info: { producerEnd: number }): void {
+    if (this.#open === null) throw new Error('append before begin')
+    const failure = this.failAt?.(this.fragments.length, this.#open.parts.length) ?? null
+    if (failure !== null) {
+      this.#open = null
+      this.fragments.pop()
+      throw failure
+    }
+    this.#open.parts.push(...parts)
+    this.ends[this.fragments.length - 1] = info.producerEnd - START
+  }
+
+  async end(): Promise<Fragment> {
+    if (this.#open === null) throw new Error('end before begin')
+    this.#open = null
+    return {} as Fragment
+  }
+
+  abandon(): void {
+    this.#open = null
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+function setUp() {
+  const writer = new MemoryWriter()
+  const observed = createObserved()
+  let now = START
+  const publisher = new IngestPublisher(
+    { ...observed, writer, now: () => epochMs(now) },
+    { stream: 'x', fragmentTargetMs: 2000, maxFragmentMs: 20_000 },
+  )
+  let serial = 0
+  /** `K` key, `P` inter, `A` audio, at a media time; arrives then, too, or when told. */
+  const send = (
+    kind: 'K' | 'P' | 'A',
+    dts: number,
+    options: { pts?: number; at?: number; bytes?: number } = {},
+  ) => {
+    now = START + (options.at ?? dts)
+    publisher.write({
+      trackNumber: kind === 'A' ? AUDIO_TRACK : VIDEO_TRACK,
+      pts: options.pts ?? dts,
+      dts,
+      isKey: kind !== 'P',
+      data: new Uint8Array(options.bytes ?? 1).fill(serial++),
+      arrivedAt: epochMs(now),
+    })
+  }
+  /** Each fragment as the kinds and presentation times after the start of its samples. */
+  const stored = () =>
+    writer.fragments.map(({ start, parts }) => {
+      const { tracks } = parseWholeHeader(start.header)
+      const samples = toSamples(Buffer.concat(parts), tracks)
+      return samples
+        .map(({ trackNumber, isKey, ptsMs }) => {
+          const kind = trackNumber === AUDIO_TRACK ? 'A' : isKey ? 'K' : 'P'
+          return `${kind}${ptsMs - START}`
+        })
+        .join(' ')
+    })
+  const marks = () =>
+    writer.fragments.map(({ start }) => [
+      start.producerTimestamp - START,
+      start.discontinuity,
+      start.startsWithKey,
+    ])
+  const dropped = () => {
+    const counts: Record<string, number> = {}
+    for (const { name, fields } of observed.recorder.items) {
+      if (name !== 'samplesDropped') continue
+      const { reason, count } = fields as { reason: string; count: number }
+      counts[reason] = (counts[reason] ?? 0) + count
+    }
+    return counts
+  }
+  return { publisher, writer, send, stored, marks, dropped, observed }
+}
+
+function describeBoth(publisher: IngestPublisher): void {
+  publisher.describe(VIDEO)
+  publisher.describe(AUDIO)
+}
+
+describe('cutting', () => {
+  test('cuts at the first key sample past the target, in order of arrival', async () => {
+    const { publisher, send, stored, marks, writer } = setUp()
+    describeBoth(publisher)
+    send('K', 0)
+    send('A', 10)
+    for (let t = 500; t <= 2500; t += 500) send(t % 1000 === 0 ? 'K' : 'P', t)
+    send('A', 2510)
+    await publisher.end()
+
+    expect(stored()).toEqual(['K0 A10 P500 K1000 P1500', 'K2000 P2500 A2510'])
+    expect(marks()).toEqual([
+      [0, true, true],
+      [2000, false, true],
+    ])
+    expect(writer.ends).toEqual([2000, 3510]) // a sample lasts at most a second
+  })
+
+  test('B-frames keep their order and times; those before their key sample come out negative', async () => {
+    const { publisher, send, stored, marks } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0, { pts: 200 })
+    send('P', 100, { pts: 500 })
+    send('P', 200, { pts: 300 })
+    for (let dts = 300; dts < 2000; dts += 100) send('P', dts, { pts: dts + 200 })
+    send('K', 2000, { pts: 2400 })
+    send('P', 2100, { pts: 2200 })
+    await publisher.end()
+
+    const [first, second] = stored()
+    expect(first).toMatch(/^K0 P300 P100 P300 /)
+    expect(second).toBe('K2200 P2000')
+    expect(marks()[1]).toEqual([2200, false, true])
+  })
+
+  test('a GOP beyond the limit is split and the next key sample ends the split', async () => {
+    const { publisher, send, stored, marks } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0)
+    for (let t = 1000; t <= 21_000; t += 1000) send('P', t)
+    send('K', 21_500)
+    await publisher.end()
+
+    expect(marks()).toEqual([
+      [0, true, true],
+      [20_000, false, false],
+      [21_500, false, true],
+    ])
+    expect(stored()[1]).toBe('P20000 P21000')
+  })
+
+  test('audio only is cut by time', async () => {
+    const { publisher, send, stored } = setUp()
+    publisher.expect(['audio'])
+    publisher.describe(AUDIO)
+    for (let t = 0; t <= 4500; t += 500) send('A', t)
+    await publisher.end()
+
+    expect(stored()).toEqual(['A0 A500 A1000 A1500', 'A2000 A2500 A3000 A3500', 'A4000 A4500'])
+  })
+
+  test('drops and counts what comes before the first key sample, but not the audio beside it', async () => {
+    const { publisher, send, stored, dropped } = setUp()
+    describeBoth(publisher)
+    send('P', 0)
+    send('A', 10)
+    send('A', 900)
+    send('P', 1000)
+    send('A', 1100)
+    send('K', 1200)
+    await publisher.end()
+
+    expect(stored()).toEqual(['K1200 A900 A1100'])
+    expect(dropped()).toEqual({ 'no-keyframe': 3 })
+  })
+})
+
+describe('tracks', () => {
+  test('waits for audio that was announced, and names it in the first header', async () => {
+    const { publisher, send, stored } = setUp()
+    publisher.expect(['video', 'audio'])
+    publisher.describe(VIDEO)
+    send('K', 0)
+    send('P', 40)
+    publisher.describe(AUDIO)
+    send('A', 50)
+    await publisher.end()
+
+    expect(stored()).toEqual(['K0 P40 A50'])
+  })
+
+  test.each([
+    ['a second of media', [['P', 1000]] as const],
+    ['the second GOP', [['K', 400]] as const],
+    ['4 MiB', [['P', 40, { bytes: 1 << 22 }]] as const],
+  ])('audio that never comes blocks until %s, no longer', (_rule, then) => {
+    const { publisher, send, writer } = setUp()
+    publisher.describe(VIDEO)
+    send('K', 0)
+    send('P', 20)
+    expect(writer.fragments).toHaveLength(0)
+    for (const [kind, dts, options] of then) send(kind, dts, options)
+
+    expect(writer.fragments[0]?.start.tracks).toEqual([VIDEO])
+  })
+
+  test('does not wait for what the metadata do not name', () => {
+    const { publisher, send, writer } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0)
+
+    expect(writer.fragments).toHaveLength(1)
+  })
+
+  test('a track that starts late is held for the next fragment: nothing of it is lost', async () => {
+    const { publisher, send, stored, writer, dropped } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0)
+    send('P', 500)
+    publisher.describe(AUDIO)
+    send('A', 510)
+    send('P', 600)
+    send('A', 620)
+    send('K', 1000)
+    send('A', 1010)
+    await publisher.end()
+
+    expect(stored()).toEqual(['K0 P500 P600', 'K1000 A510 A620 A1010'])
+    expect(writer.fragments.map(({ start }) => start.tracks.length)).toEqual([1, 2])
+    expect(dropped()).toEqual({})
+  })
+
+  test('held audio splits a GOP at the limit in its own order', async () => {
+    const { publisher, send, stored, marks } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0)
+    send('P', 10_000)
+    publisher.describe(AUDIO)
+    for (const t of [15_000, 18_000, 20_000, 20_010]) send('A', t)
+    await publisher.end()
+
+    expect(stored()).toEqual(['K0 P10000', 'A15000 A18000 A20000 A20010'])
+    expect(marks()[1]).toEqual([15_000, false, false])
+  })
+
+  test('new parameter sets come with a new header at their key sample', async () => {
+    const { publisher, send, stored, writer, dropped } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0)
+    publisher.describe(VIDEO) // repeated, as encoders do
+    send('P', 40)
+    publisher.describe(OTHER_VIDEO)
+    send('P', 80)
+    send('K', 120)
+    await publisher.end()
+
+    expect(stored()).toEqual(['K0 P40', 'K120'])
+    expect(dropped()).toEqual({ 'no-keyframe': 1 })
+    const [before, after] = writer.fragments.map(({ start }) => start)
+    expect(parseWholeHeader(before!.header).tracks[0]!.codecPrivate).toEqual(VIDEO.codecPrivate)
+    expect(parseWholeHeader(after!.header).tracks[0]!.codecPrivate).toEqual(
+      OTHER_VIDEO.codecPrivate,
+    )
+  })
+
+  test('the header is the same bytes as long as the tracks are the same', async () => {
+    const { publisher, send, writer } = setUp()
+    describeBoth(publisher)
+    for (let t = 0; t <= 6000; t += 2000) send('K', t)
+    await publisher.end()
+
+    expect(new Set(writer.fragments.map(({ start }) => start.header)).size).toBe(1)
+  })
+
+  test('counts samples of a track that nobody described', async () => {
+    const { publisher, send, dropped } = setUp()
+    publisher.describe(VIDEO)
+    send('A', 0)
+    await publisher.end()
+
+    expect(dropped()).toEqual({ 'no-parameter-sets': 1 })
+  })
+})
+
+describe('time', () => {
+  test('a jump ends the fragment; the next is marked and anchored to its arrival', async () => {
+    const { publisher, send, stored, marks } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0)
+    send('P', 40)
+    send('K', 5_000_000, { at: 90 })
+    send('P', 5_000_040, { at: 130 })
+    await publisher.end()
+
+    expect(stored()).toEqual(['K0 P40', 'K90 P130'])
+    expect(marks()).toEqual([
+      [0, true, true],
+      [90, true, true],
+    ])
+  })
+
+  test('after a jump within a GOP recording goes on without a key sample', async () => {
+    const { publisher, send, stored, marks } = setUp()
+    describeBoth(publisher)
+    send('K', 0)
+    send('A', 10)
+    send('A', 5_000_000, { at: 60 })
+    send('P', 5_000_020, { at: 80 })
+    send('K', 5_000_060, { at: 120 })
+    await publisher.end()
+
+    expect(stored()).toEqual(['K0 A10', 'P80 A60', 'K120'])
+    expect(marks().slice(1)).toEqual([
+      [80, true, false],
+      [120, false, true],
+    ])
+  })
+
+  test('a sample that no block of its fragment can time is dropped and counted', async () => {
+    const { publisher, send, stored, dropped } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0)
+    send('P', 40, { pts: 40 + 32_728 })
+    send('P', 80, { pts: 80 - 32_849 })
+    send('P', 120, { pts: 120 + 32_647 })
+    await publisher.end()
+
+    expect(stored()).toEqual(['K0 P32767'])
+    expect(dropped()).toEqual({ 'timestamp-out-of-range': 2 })
+  })
+
+  test('refuses a limit that block times cannot reach', () => {
+    const { writer, observed } = setUp()
+    const deps = { ...observed, writer, now: () => epochMs(START) }
+    const options = { stream: 'x', fragmentTargetMs: 2000, maxFragmentMs: 32_767 }
+
+    expect(() => new IngestPublisher(deps, options)).toThrow(RangeError)
+  })
+})
+
+describe('an archive that cannot take it', () => {
+  test.each([
+    ['ArchiveQueueFull', 'archive-queue-full'],
+    ['ArchiveWriteFailed', 'archive-failed'],
+  ])('%s costs the fragment; the next key sample begins another', async (code, reason) => {
+    const { publisher, send, stored, writer, marks, dropped } = setUp()
+    describeBoth(publisher)
+    writer.failAt = (fragment, part) =>
+      fragment === 1 && part > 3 ? new ServiceError('unavailable', code, 'full') : null
+    send('K', 0)
+    send('P', 40) // 1 Cluster start, 2 blocks of 2 parts each
+    send('P', 80)
+    send('P', 120)
+    send('A', 121)
+    writer.failAt = null
+    send('K', 160)
+    send('P', 200)
+    await publisher.end()
+
+    expect(stored()).toEqual(['K160 A121 P200'])
+    expect(marks()).toEqual([[160, true, true]])
+    expect(dropped()).toEqual({ [reason]: 3, 'no-keyframe': 1 })
+  })
+
+  test('what follows a fragment that was not persisted is a discontinuity', async () => {
+    const { publisher, send, writer, marks } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0)
+    writer.end = () => {
+      MemoryWriter.prototype.end.call(writer).catch(() => undefined)
+      return Promise.reject(new ServiceError('unavailable', 'ArchiveWriteFailed', 'disk'))
+    }
+    send('K', 2000)
+    await Promise.resolve()
+    await new Promise((resolve) => setImmediate(resolve))
+    send('K', 4000)
+    await publisher.end()
+
+    expect(marks().map(([, discontinuity]) => discontinuity)).toEqual([true, false, true])
+  })
+
+  test('a bug of ours is not taken for a full disk', () => {
+    const { publisher, send, writer } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    writer.failAt = () => new ServiceError('internal', 'Bug', 'ours')
+
+    expect(() => send('K', 0)).toThrow('ours')
+  })
+})
+
+test('a snapshot says what comes in', async () => {
+  const { publisher, send } = setUp()
+  describeBoth(publisher)
+  for (let t = 0; t < 3000; t += 100) {
+    send(t === 0 ? 'K' : 'P', t, { bytes: 1000 })
+    send('A', t + 50, { bytes: 250 })
+  }
+
+  expect(publisher.snapshot()).toEqual({
+    tracks: [
+      { kind: 'video', codec: 'avc1.42C00A', video: { widthPx: 64, heightPx: 64 }, audio: null },
+      {
+        kind: 'audio',
+        codec: 'mp4a.40.2',
+        video: null,
+        audio: { sampleRateHz: 44_100, channels: 2 },
+      },
+    ],
+    lastSampleAt: START + 2950,
+    bitrateBps: 100_000,
+    frameRate: 10,
+  })
+})
+
+test('counts bytes and samples by kind', async () => {
+  const { publisher, send, observed } = setUp()
+  describeBoth(publisher)
+  send('K', 0, { bytes: 100 })
+  send('A', 10, { bytes: 10 })
+  send('P', 40, { bytes: 20 })
+  await publisher.end()
+
+  const text = await observed.metrics.registry.metrics()
+  expect(text).toContain('kinora_ingest_media_bytes_total{stream="x"} 130')
+  expect(text).toContain('kinora_ingest_samples_total{stream="x",kind="video"} 2')
+  expect(text).toContain('kinora_ingest_samples_total{stream="x",kind="audio"} 1')
+})
