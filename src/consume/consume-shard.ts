@@ -39,7 +39,8 @@ export type ShardToConsume = {
  * Feeds a shard's records to `handle` in order, at least once, from the checkpoint on, saving it
  * after each batch. Returns when stopped, or when the shard is closed and read to its end.
  *
- * @throws `signal`'s reason, ServiceError `conflict`/`LeaseLost`, whatever the data stream throws
+ * @throws the reason of `signal`, or of `stopping` when the handler was failing then; ServiceError
+ *   `conflict`/`LeaseLost`, whatever the data stream throws
  */
 export async function consumeShard(options: ShardToConsume): Promise<void> {
   const { dataStreams, shardId, lease, limits, stopping, signal } = options
@@ -56,6 +57,7 @@ export async function consumeShard(options: ShardToConsume): Promise<void> {
       const givenUp = await handleWithRetries(() => options.handle({ shardId, records }, signal), {
         policy: options.retry,
         clock: options.clock,
+        stopping,
         signal,
         onRetry: options.onRetry,
       })

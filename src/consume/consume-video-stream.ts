@@ -56,7 +56,8 @@ const READ_AHEAD = 8
  * Feeds a stream's persisted fragments to `handle` in order, at least once, from the checkpoint on,
  * saving it after each. Nothing is passed over without `onSkipped`. Returns when stopped.
  *
- * @throws `signal`'s reason, ServiceError `conflict`/`LeaseLost`, whatever the archive throws
+ * @throws the reason of `signal`, or of `stopping` when the handler was failing then; ServiceError
+ *   `conflict`/`LeaseLost`, whatever the archive throws
  */
 export async function consumeVideoStream(options: VideoStreamToConsume): Promise<void> {
   const { archive, streamId, lease, clock, policy, stopping, signal, onSkipped } = options
@@ -84,6 +85,7 @@ export async function consumeVideoStream(options: VideoStreamToConsume): Promise
     const givenUp = await handleWithRetries(() => options.handle(next, signal), {
       policy: policy.retry,
       clock,
+      stopping,
       signal,
       onRetry: options.onRetry,
     })

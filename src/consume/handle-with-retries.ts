@@ -12,6 +12,8 @@ export type RetryPolicy = {
 export type RetryOptions = {
   readonly policy: RetryPolicy
   readonly clock: Clock
+  /** No further tries; one under way goes on. */
+  readonly stopping: AbortSignal
   readonly signal: AbortSignal
   readonly onRetry: (failure: { attempt: number; retryInMs: number; error: unknown }) => void
 }
@@ -23,11 +25,11 @@ export type SkipReason = 'failed' | 'malformed-media' | 'expired' | 'unreadable'
 /**
  * Runs a handler until it works or trying again makes no sense.
  *
- * @throws the signal's reason when aborted; nothing else
+ * @throws the reason of the signal that ended it; nothing else
  */
 export async function handleWithRetries(
   handle: () => Promise<void>,
-  { policy, clock, signal, onRetry }: RetryOptions,
+  { policy, clock, stopping, signal, onRetry }: RetryOptions,
 ): Promise<GivenUp | null> {
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
@@ -41,7 +43,7 @@ export async function handleWithRetries(
       if (policy.retries !== null && attempt > policy.retries) return { reason: 'failed', error }
       const retryInMs = Math.min(policy.firstDelayMs * 2 ** (attempt - 1), policy.maxDelayMs)
       onRetry({ attempt, retryInMs, error })
-      await clock.sleep(retryInMs, signal)
+      await clock.sleep(retryInMs, AbortSignal.any([stopping, signal]))
     }
   }
 }

@@ -122,7 +122,8 @@ export class LeasedLoops<Item> implements AsyncDisposable {
       await run(item, lease, { stopping: this.#stopping.signal, signal })
       this.#restarts.delete(lease.key)
     } catch (error) {
-      if (!signal.aborted) {
+      const stopped = this.#stopping.signal.aborted && error === this.#stopping.signal.reason
+      if (!signal.aborted && !stopped) {
         const failures = (this.#restarts.get(lease.key)?.failures ?? 0) + 1
         const delayMs = Math.min(FIRST_RESTART_MS * 2 ** (failures - 1), LONGEST_RESTART_MS)
         this.#restarts.set(lease.key, { failures, at: (clock.now() + delayMs) as EpochMs })

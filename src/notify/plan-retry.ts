@@ -59,6 +59,6 @@ export function planRetry(
 export function parseRetryAfter(value: string | undefined, nowMs: number): number | null {
   if (value === undefined) return null
   if (/^[0-9]{1,9}$/.test(value.trim())) return Number(value.trim()) * 1_000
-  const date = Date.parse(value)
+  const date = value.endsWith(' GMT') ? Date.parse(value) : Number.NaN
   return Number.isNaN(date) ? null : Math.max(0, date - nowMs)
 }

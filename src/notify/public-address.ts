@@ -32,15 +32,19 @@ const NOT_PUBLIC: readonly (readonly [address: string, prefix: number])[] = [
  * not: no public receiver needs to be reached that way.
  */
 export function isPublicAddress(address: string): boolean {
-  return !notPublic.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+  return isIPv6(address)
+    ? !NOT_PUBLIC_IPV6.check(address, 'ipv6')
+    : !NOT_PUBLIC_IPV4.check(address, 'ipv4')
 }
 
-const notPublic = toBlockList(NOT_PUBLIC)
+// Two lists: a BlockList looks an IPv4 address up among the IPv6 ranges too, as ::ffff:a.b.c.d.
+const NOT_PUBLIC_IPV4 = toBlockList('ipv4')
+const NOT_PUBLIC_IPV6 = toBlockList('ipv6')
 
-function toBlockList(ranges: typeof NOT_PUBLIC): BlockList {
+function toBlockList(family: 'ipv4' | 'ipv6'): BlockList {
   const list = new BlockList()
-  for (const [address, prefix] of ranges) {
-    list.addSubnet(address, prefix, isIPv6(address) ? 'ipv6' : 'ipv4')
+  for (const [address, prefix] of NOT_PUBLIC) {
+    if (isIPv6(address) === (family === 'ipv6')) list.addSubnet(address, prefix, family)
   }
   return list
 }

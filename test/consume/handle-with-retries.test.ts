@@ -20,6 +20,7 @@ async function run(errors: readonly Error[], retries: number | null) {
     {
       policy: { retries, firstDelayMs: 100, maxDelayMs: 400 },
       clock,
+      stopping: new AbortController().signal,
       signal: new AbortController().signal,
       onRetry: ({ retryInMs }) => {
         delays.push(retryInMs)
@@ -78,26 +79,44 @@ test.each([
   expect(await run(errors, retries)).toEqual(expected)
 })
 
-test('an abort ends the wait with its reason and calls nobody again', async () => {
-  const clock = new ManualClock()
-  const ending = new AbortController()
-  let calls = 0
-  const handled = handleWithRetries(
-    async () => {
-      calls += 1
-      throw BROKEN
-    },
-    {
-      policy: { retries: null, firstDelayMs: 100, maxDelayMs: 100 },
-      clock,
-      signal: ending.signal,
-      onRetry: () => undefined,
-    },
-  )
-  await clock.sleeping(100)
+test.each(['stopping', 'signal'] as const)(
+  'an abort of %s ends the wait with its reason and calls nobody again',
+  async (name) => {
+    const clock = new ManualClock()
+    const ends = { stopping: new AbortController(), signal: new AbortController() }
+    let calls = 0
+    const handled = handleWithRetries(
+      async () => {
+        calls += 1
+        throw BROKEN
+      },
+      {
+        policy: { retries: null, firstDelayMs: 100, maxDelayMs: 100 },
+        clock,
+        stopping: ends.stopping.signal,
+        signal: ends.signal.signal,
+        onRetry: () => undefined,
+      },
+    )
+    await clock.sleeping(100)
 
-  ending.abort(new Error('stop'))
+    ends[name].abort(new Error('stop'))
 
-  await expect(handled).rejects.toThrow('stop')
-  expect(calls).toBe(1)
+    await expect(handled).rejects.toThrow('stop')
+    expect(calls).toBe(1)
+  },
+)
+
+test('a handler under way when stopping may finish', async () => {
+  const stopping = new AbortController()
+
+  const givenUp = await handleWithRetries(async () => stopping.abort(), {
+    policy: { retries: 0, firstDelayMs: 1, maxDelayMs: 1 },
+    clock: new ManualClock(),
+    stopping: stopping.signal,
+    signal: new AbortController().signal,
+    onRetry: () => undefined,
+  })
+
+  expect(givenUp).toBeNull()
 })
