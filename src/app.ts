@@ -262,6 +262,8 @@ async function startParts(
     images,
     registry,
     authorise: (request, streamName) => access.requirePlayback(request, streamName),
+    metrics,
+    log,
   })
   registerConsole(fastify, CONSOLE)
   await fastify.ready()
@@ -273,8 +275,8 @@ async function startParts(
       ? {}
       : {
           tls: {
-            cert: readFileSync(config.http.tlsCertFile),
-            key: readFileSync(config.http.tlsKeyFile!),
+            cert: readFileSync(config.http.tlsCertFile, 'utf8'),
+            key: readFileSync(config.http.tlsKeyFile!, 'utf8'),
           },
         }),
     onRequest: (request, response) => {
