@@ -1,1 +1,2 @@
 export type * from './archive.ts'
+export { openArchive, type ArchiveDeps } from './chunk-archive.ts'

@@ -117,3 +117,29 @@ function readFrames(body: Uint8Array, start: number, lacing: number): readonly U
 function malformed(message: string, offset: number): MalformedMediaError {
   return new MalformedMediaError(message, { offset, path: 'Segment/Cluster/Block' })
 }
+
+/** What a SimpleBlock says before its frames. */
+export type BlockHead = Omit<Block, 'frames' | 'durationTicks'> & { readonly frameCount: number }
+
+/** Longest beginning of a SimpleBlock's payload that {@link parseBlockHead} looks at. */
+export const BLOCK_HEAD_BYTES = 12
+
+/**
+ * Reads the beginning of a SimpleBlock's payload.
+ *
+ * @param start its first bytes, {@link BLOCK_HEAD_BYTES} where there are so many
+ */
+export function parseBlockHead(start: Uint8Array): BlockHead {
+  const track = readElementSize(start, 0)
+  const at = track?.width ?? 0
+  if (track === null || track.size < 1 || at + 3 > start.length) {
+    throw malformed('block is too short or names no track', 0)
+  }
+  const flags = start[at + 2]!
+  return {
+    trackNumber: track.size,
+    relativeTicks: ((start[at]! << 24) >> 16) | start[at + 1]!,
+    isKey: (flags & 0x80) !== 0,
+    frameCount: (flags & 0x06) === 0 ? 1 : (start[at + 3] ?? 0) + 1,
+  }
+}

@@ -1,0 +1,380 @@
+import type { StreamId } from '../domain/stream.ts'
+import type { EpochMs } from '../domain/time.ts'
+import type { MetaBatch, MetaKey, MetaStore } from '../platform/meta-store.ts'
+import type { ChunkSpan, ClockName, TimeSpan } from './chunk-span.ts'
+import { MAX_FRAGMENTS_PER_CHUNK } from './rotation.ts'
+
+/** A chunk in the catalogue. Its row is on disk before its file is created. */
+export type ChunkRow = {
+  readonly chunkId: string
+  /** Of the chunk file, relative to the archive's directory. */
+  readonly path: string
+  readonly firstCounter: number
+  /** The sequence that its first persisted fragment has, and the discontinuities before it. */
+  readonly firstSequence: number
+  readonly discontinuitiesBefore: number
+  readonly openedAt: EpochMs
+  readonly headerBytes: number
+} & (
+  | { readonly state: 'open' }
+  | {
+      readonly state: 'finished'
+      /** Length of the chunk file. */
+      readonly bytes: number
+      readonly span: ChunkSpan
+    }
+)
+export type OpenChunkRow = Extract<ChunkRow, { state: 'open' }>
+export type FinishedChunk = Extract<ChunkRow, { state: 'finished' }>
+
+/** Where a stream's numbering goes on when it has no chunks left, and its sums. */
+export type StreamRow = {
+  readonly nextCounter: number
+  /** No number from here on was ever given out. */
+  readonly counterCeiling: number
+  readonly nextSequence: number
+  readonly discontinuitySequence: number
+  /** Of finished chunks. */
+  readonly chunks: number
+  readonly bytes: number
+}
+
+export type GarbageRow = {
+  readonly streamId: StreamId
+  readonly path: string
+  readonly key: MetaKey
+}
+
+const MAX_COUNTER = Number.MAX_SAFE_INTEGER - 1
+
+const NEW_STREAM: StreamRow = {
+  nextCounter: 1, // as the service counts
+  counterCeiling: 1,
+  nextSequence: 0,
+  discontinuitySequence: 0,
+  chunks: 0,
+  bytes: 0,
+}
+
+/**
+ * The chunks of all streams in the MetaStore:
+ *
+ * ```
+ * archive stream   <streamId>                                -> StreamRow
+ * archive chunk    <streamId> <firstCounter>                 -> ChunkRow
+ * archive open     <streamId> <firstCounter>                 -> true, while the chunk is open
+ * archive server   <streamId> <class> <from> <firstCounter>  -> to
+ * archive producer <streamId> <class> <from> <firstCounter>  -> to
+ * archive garbage  <streamId> <firstCounter>                 -> path of files to unlink
+ * archive removing <streamId>                                -> true, until all of it is gone
+ * ```
+ *
+ * A time row's class is the binary logarithm of its length, rounded up. What overlaps an instant
+ * then begins at most 2^class before it, in each class that occurs: a chunk whose producer's clock
+ * jumped by years is one row in a class of its own and makes no other search longer.
+ */
+export class Catalogue {
+  readonly #meta: MetaStore
+  /** Changes to one stream run one after the other, because they add to its sums. */
+  readonly #turns = new Map<StreamId, Promise<unknown>>()
+
+  constructor(meta: MetaStore) {
+    this.#meta = meta
+  }
+
+  stream(streamId: StreamId): StreamRow {
+    return this.#meta.get<StreamRow>(['archive', 'stream', streamId]) ?? NEW_STREAM
+  }
+
+  chunk(streamId: StreamId, firstCounter: number): ChunkRow | null {
+    return this.#meta.get<ChunkRow>(chunkKey(streamId, firstCounter))
+  }
+
+  async streams(): Promise<readonly StreamId[]> {
+    const streamIds: StreamId[] = []
+    for await (const { key } of this.#meta.entries({ prefix: ['archive', 'stream'] })) {
+      streamIds.push(key[2] as StreamId)
+    }
+    return streamIds
+  }
+
+  /** From the chunk that may hold this counter onwards. */
+  async *chunksFrom(streamId: StreamId, counter: number): AsyncGenerator<ChunkRow> {
+    const prefix = ['archive', 'chunk', streamId]
+    let from = 0
+    const before = { prefix, before: [Math.min(counter, MAX_COUNTER) + 1], reverse: true, limit: 1 }
+    for await (const { value } of this.#meta.entries<ChunkRow>(before)) from = value.firstCounter
+    for await (const { value } of this.#meta.entries<ChunkRow>({ prefix, from: [from] }))
+      yield value
+  }
+
+  /** Newest first. */
+  async *chunksBackwards(streamId: StreamId): AsyncGenerator<ChunkRow> {
+    const range = { prefix: ['archive', 'chunk', streamId], reverse: true }
+    for await (const { value } of this.#meta.entries<ChunkRow>(range)) yield value
+  }
+
+  /** Finished chunks that overlap the span by a clock, in order of their beginning. */
+  async *chunksByTime(
+    streamId: StreamId,
+    by: ClockName,
+    span: TimeSpan,
+  ): AsyncGenerator<{ readonly firstCounter: number; readonly from: number }> {
+    const prefix = ['archive', by, streamId]
+    const searches: AsyncIterator<TimeRow>[] = []
+    for (const lengthClass of await this.#lengthClasses(prefix)) {
+      searches.push(this.#overlapping(prefix, lengthClass, span))
+    }
+    try {
+      for await (const row of mergeByFrom(searches)) yield row
+    } finally {
+      for (const search of searches) await search.return?.()
+    }
+  }
+
+  /**
+   * Finished chunks whose last fragment's server timestamp is not after `cutoff`; at most `limit`,
+   * then ask again when these are gone.
+   */
+  async expiredBy(
+    streamId: StreamId,
+    cutoff: number,
+    limit: number,
+  ): Promise<readonly FinishedChunk[]> {
+    const expired: FinishedChunk[] = []
+    const prefix = ['archive', 'server', streamId]
+    for (const lengthClass of await this.#lengthClasses(prefix)) {
+      const range = { prefix: [...prefix, lengthClass], before: [toTimeKey(cutoff + 1)] }
+      for await (const { key } of this.#meta.entries(range)) {
+        const chunk = this.chunk(streamId, key.at(-1) as number)
+        if (chunk?.state !== 'finished' || chunk.span.lastServerTimestamp > cutoff) continue
+        expired.push(chunk)
+        if (expired.length >= limit) return expired
+      }
+    }
+    return expired.sort((a, b) => a.firstCounter - b.firstCounter)
+  }
+
+  /** Chunks that were open when the process ended. */
+  async openChunks(): Promise<
+    readonly { readonly streamId: StreamId; readonly chunk: ChunkRow }[]
+  > {
+    const open: { streamId: StreamId; chunk: ChunkRow }[] = []
+    for await (const { key } of this.#meta.entries({ prefix: ['archive', 'open'] })) {
+      const streamId = key[2] as StreamId
+      const chunk = this.chunk(streamId, key[3] as number)
+      if (chunk !== null) open.push({ streamId, chunk })
+    }
+    return open
+  }
+
+  /** The chunk is known from here on, and so are the numbers that it may use. */
+  openChunk(streamId: StreamId, chunk: ChunkRow): Promise<void> {
+    return this.#change(streamId, (stream) => ({
+      stream: { ...stream, counterCeiling: chunk.firstCounter + MAX_FRAGMENTS_PER_CHUNK },
+      puts: [
+        { key: chunkKey(streamId, chunk.firstCounter), value: chunk },
+        { key: openKey(streamId, chunk.firstCounter), value: true },
+      ],
+    }))
+  }
+
+  finishChunk(streamId: StreamId, chunk: FinishedChunk): Promise<void> {
+    const { span } = chunk
+    return this.#change(streamId, (stream) => ({
+      stream: {
+        ...stream,
+        nextCounter: Math.max(stream.nextCounter, span.lastCounter + 1),
+        nextSequence: Math.max(stream.nextSequence, span.lastSequence + 1),
+        discontinuitySequence: Math.max(stream.discontinuitySequence, span.discontinuitySequence),
+        chunks: stream.chunks + 1,
+        bytes: stream.bytes + chunk.bytes,
+      },
+      puts: [
+        { key: chunkKey(streamId, chunk.firstCounter), value: chunk },
+        { key: timeKey(streamId, 'server', chunk), value: span.server.to },
+        { key: timeKey(streamId, 'producer', chunk), value: span.producer.to },
+      ],
+      deletes: [openKey(streamId, chunk.firstCounter)],
+    }))
+  }
+
+  /**
+   * Takes a chunk out of every answer and leaves a garbage row, in one step. Its files go after it.
+   *
+   * @returns `null` when somebody else did it before
+   */
+  async dropChunk(streamId: StreamId, firstCounter: number): Promise<GarbageRow | null> {
+    const key = ['archive', 'garbage', streamId, firstCounter]
+    let garbage: GarbageRow | null = null
+    await this.#change(streamId, (stream) => {
+      const chunk = this.chunk(streamId, firstCounter)
+      if (chunk === null) return null
+      garbage = { streamId, path: chunk.path, key }
+      const finished = chunk.state === 'finished' ? chunk : null
+      return {
+        stream: {
+          ...stream,
+          chunks: stream.chunks - (finished === null ? 0 : 1),
+          bytes: stream.bytes - (finished?.bytes ?? 0),
+        },
+        puts: [{ key, value: chunk.path }],
+        deletes: [
+          chunkKey(streamId, firstCounter),
+          openKey(streamId, firstCounter),
+          ...(finished === null
+            ? []
+            : [timeKey(streamId, 'server', finished), timeKey(streamId, 'producer', finished)]),
+        ],
+      }
+    })
+    return garbage
+  }
+
+  /** Lets the numbering go on behind everything that may have been given out. */
+  skipNumbers(streamId: StreamId): Promise<void> {
+    return this.#change(streamId, (stream) => ({
+      stream: { ...stream, nextCounter: Math.max(stream.nextCounter, stream.counterCeiling) },
+    }))
+  }
+
+  async garbage(): Promise<readonly GarbageRow[]> {
+    const rows: GarbageRow[] = []
+    const range = { prefix: ['archive', 'garbage'] }
+    for await (const { key, value } of this.#meta.entries<string>(range)) {
+      rows.push({ streamId: key[2] as StreamId, path: value, key })
+    }
+    return rows
+  }
+
+  async forgetGarbage(garbage: GarbageRow): Promise<void> {
+    await this.#meta.commit({ deletes: [garbage.key] })
+  }
+
+  /** From here on the stream's removal is finished at every start until it is done. */
+  async beginRemoval(streamId: StreamId): Promise<void> {
+    await this.#meta.commit({ puts: [{ key: removingKey(streamId), value: true }] })
+  }
+
+  async endRemoval(streamId: StreamId): Promise<void> {
+    const stream = ['archive', 'stream', streamId]
+    await this.#meta.commit({ deletes: [stream, removingKey(streamId)] })
+    this.#turns.delete(streamId)
+  }
+
+  async removals(): Promise<readonly StreamId[]> {
+    const streamIds: StreamId[] = []
+    for await (const { key } of this.#meta.entries({ prefix: ['archive', 'removing'] })) {
+      streamIds.push(key[2] as StreamId)
+    }
+    return streamIds
+  }
+
+  async #change(
+    streamId: StreamId,
+    plan: (stream: StreamRow) => StreamChange | null,
+  ): Promise<void> {
+    const before = this.#turns.get(streamId) ?? Promise.resolve()
+    const turn = before.then(async () => {
+      const change = plan(this.stream(streamId))
+      if (change === null) return
+      const { stream, puts = [], deletes = [] } = change
+      const streamPut = { key: ['archive', 'stream', streamId], value: stream }
+      await this.#meta.commit({ puts: [streamPut, ...puts], deletes })
+    })
+    this.#turns.set(
+      streamId,
+      turn.catch(() => undefined), // its caller sees the failure; the next still runs
+    )
+    await turn
+  }
+
+  /** The classes that occur, each found by one seek. */
+  async #lengthClasses(prefix: MetaKey): Promise<readonly number[]> {
+    const classes: number[] = []
+    for (let next: number | null = 0; next !== null;) {
+      const range = { prefix, from: [next], limit: 1 }
+      next = null
+      for await (const { key } of this.#meta.entries(range)) {
+        const found = key[prefix.length] as number
+        classes.push(found)
+        next = found + 1
+      }
+    }
+    return classes
+  }
+
+  async *#overlapping(
+    prefix: MetaKey,
+    lengthClass: number,
+    span: TimeSpan,
+  ): AsyncGenerator<TimeRow> {
+    const range = {
+      prefix: [...prefix, lengthClass],
+      from: [Math.max(toTimeKey(span.from) - 2 ** lengthClass, 0)],
+      before: [toTimeKey(span.to)],
+    }
+    for await (const { key, value: to } of this.#meta.entries<number>(range)) {
+      if (to <= span.from) continue
+      yield { from: fromTimeKey(key.at(-2) as number), firstCounter: key.at(-1) as number }
+    }
+  }
+}
+
+type StreamChange = Omit<MetaBatch, 'conditions'> & { readonly stream: StreamRow }
+
+type TimeRow = { readonly from: number; readonly firstCounter: number }
+
+function chunkKey(streamId: StreamId, firstCounter: number): MetaKey {
+  return ['archive', 'chunk', streamId, firstCounter]
+}
+
+function openKey(streamId: StreamId, firstCounter: number): MetaKey {
+  return ['archive', 'open', streamId, firstCounter]
+}
+
+function removingKey(streamId: StreamId): MetaKey {
+  return ['archive', 'removing', streamId]
+}
+
+function timeKey(streamId: StreamId, by: ClockName, chunk: FinishedChunk): MetaKey {
+  const { from, to } = chunk.span[by]
+  return ['archive', by, streamId, toLengthClass(to - from), toTimeKey(from), chunk.firstCounter]
+}
+
+/** The smallest c with length <= 2^c. */
+export function toLengthClass(length: number): number {
+  let lengthClass = 0
+  while (2 ** lengthClass < length) lengthClass++
+  return lengthClass
+}
+
+/** Times are keyed from -2^51 ms, some 71,000 years before 1970, because keys are not negative. */
+const KEY_EPOCH = 2 ** 51
+
+/** Milliseconds that every producer or server timestamp stays within, on both sides of 1970. */
+export const MAX_TIMESTAMP_MS = 2 ** 50
+
+function toTimeKey(ms: number): number {
+  return Math.min(Math.max(ms, -MAX_TIMESTAMP_MS * 1.5), MAX_TIMESTAMP_MS * 1.5) + KEY_EPOCH
+}
+
+function fromTimeKey(key: number): number {
+  return key - KEY_EPOCH
+}
+
+async function* mergeByFrom(searches: readonly AsyncIterator<TimeRow>[]): AsyncGenerator<TimeRow> {
+  const heads = await Promise.all(searches.map((search) => search.next()))
+  for (;;) {
+    let least = -1
+    for (const [i, head] of heads.entries()) {
+      if (head.done === true) continue
+      const best = least < 0 ? undefined : heads[least]!
+      if (best?.done !== false || head.value.from < best.value.from) least = i
+    }
+    const next = heads[least]
+    if (next === undefined || next.done === true) return
+    yield next.value
+    heads[least] = await searches[least]!.next()
+  }
+}

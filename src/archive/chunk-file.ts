@@ -1,0 +1,159 @@
+import { dirname, join } from 'node:path'
+import type { OpenChunkRow } from './catalogue.ts'
+import { RESERVE_BYTES, reserveElement, toSidecarPath } from './chunk-layout.ts'
+import { withFragment, type ChunkSpan } from './chunk-span.ts'
+import { isFileError, type ArchiveFile, type ArchiveFiles } from './files.ts'
+import {
+  encodeRow,
+  ROW_BYTES,
+  SIDECAR_HEADER_BYTES,
+  sidecarHeader,
+  type FragmentRow,
+} from './fragment-row.ts'
+
+/**
+ * One chunk while it grows: its file, its sidecar, and how far both are good. Calls are made one
+ * after the other; the stream's writer sees to that.
+ */
+export class ChunkFile {
+  readonly header: Uint8Array
+  #row: OpenChunkRow
+  readonly #files: ArchiveFiles
+  readonly #path: string
+  readonly #onWrite: () => void
+  #media: ArchiveFile | null = null
+  #index: ArchiveFile | null = null
+  #length = 0
+  #persistedLength = 0
+  #rowCount = 0
+  #span: ChunkSpan | null = null
+  #failed = false
+  #ended = false
+
+  /** @param onWrite called for every write call */
+  constructor(options: {
+    readonly files: ArchiveFiles
+    readonly directory: string
+    readonly row: OpenChunkRow
+    readonly header: Uint8Array
+    readonly onWrite: () => void
+  }) {
+    this.#row = options.row
+    this.header = options.header
+    this.#files = options.files
+    this.#path = join(options.directory, options.row.path)
+    this.#onWrite = options.onWrite
+  }
+
+  get row(): OpenChunkRow {
+    return this.#row
+  }
+
+  /** Before it is created: what its first persisted fragment continues. */
+  numberFrom(firstSequence: number, discontinuitiesBefore: number): void {
+    this.#row = { ...this.#row, firstSequence, discontinuitiesBefore }
+  }
+
+  /** Bytes written, kept or not. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** Bytes of the fragments that are persisted, the header and what lies between. */
+  get persistedLength(): number {
+    return this.#persistedLength
+  }
+
+  /** Persisted fragments; this many rows of the sidecar may be read. */
+  get rowCount(): number {
+    return this.#rowCount
+  }
+
+  get span(): ChunkSpan | null {
+    return this.#span
+  }
+
+  /** After a failure nothing more is written. */
+  get failed(): boolean {
+    return this.#failed
+  }
+
+  /** Creates both files with their headers; both names are on disk when it resolves. */
+  async create(): Promise<void> {
+    try {
+      await this.#open()
+    } catch (error) {
+      if (!isFileError(error, 'ENOENT')) throw error
+      await this.#open() // expiry removed the day's empty directory in between
+    }
+    await this.#write(this.#media!, [this.header, reserveElement()], 0)
+    this.#length = this.header.length + RESERVE_BYTES
+    this.#persistedLength = this.#length
+    await this.#write(this.#index!, [sidecarHeader()], 0)
+    await this.#files.syncDirectory(dirname(this.#path))
+  }
+
+  /** Appends; a failure leaves bytes behind that {@link seal} cuts off. */
+  async append(parts: readonly Uint8Array[], byteLength: number): Promise<void> {
+    await this.#write(this.#media!, parts, this.#length)
+    this.#length += byteLength
+  }
+
+  /** Overwrites bytes that were appended before. */
+  async patch(bytes: Uint8Array, position: number): Promise<void> {
+    await this.#write(this.#media!, [bytes], position)
+  }
+
+  /** Puts what was appended on disk, then its rows beside it. From then on these are persisted. */
+  async persist(rows: readonly FragmentRow[]): Promise<void> {
+    await this.#media!.sync()
+    const at = SIDECAR_HEADER_BYTES + this.#rowCount * ROW_BYTES
+    await this.#write(this.#index!, rows.map(encodeRow), at)
+    this.#persistedLength = this.#length
+    this.#rowCount += rows.length
+    this.#span = rows.reduce<ChunkSpan | null>(withFragment, this.#span)
+  }
+
+  fail(): void {
+    this.#failed = true
+  }
+
+  /** Nothing more will be appended; it waits to be sealed and catalogued. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  end(): void {
+    this.#ended = true
+  }
+
+  /**
+   * Makes both files final and closes them. After a failure everything behind the last persisted
+   * fragment is cut off. May be called again when it failed.
+   */
+  async seal(): Promise<void> {
+    if (this.#failed) {
+      await this.#media?.truncate(this.#persistedLength)
+      await this.#index?.truncate(SIDECAR_HEADER_BYTES + this.#rowCount * ROW_BYTES)
+      this.#length = this.#persistedLength
+    }
+    await this.#media?.sync()
+    await this.#index?.sync()
+    const [media, index] = [this.#media, this.#index]
+    this.#media = null
+    this.#index = null
+    await media?.close()
+    await index?.close()
+  }
+
+  async #open(): Promise<void> {
+    await this.#files.makeDirectory(dirname(this.#path))
+    this.#media ??= await this.#files.open(this.#path, 'wx+')
+    this.#index ??= await this.#files.open(toSidecarPath(this.#path), 'wx+')
+  }
+
+  async #write(file: ArchiveFile, parts: readonly Uint8Array[], position: number): Promise<void> {
+    this.#onWrite()
+    await file.write(parts, position)
+  }
+}

@@ -1,0 +1,236 @@
+import { join } from 'node:path'
+import { MalformedMediaError } from '../domain/errors.ts'
+import { parseWholeHeader, type MatroskaHeader } from '../media/matroska/header.ts'
+import { toUnknownSize } from '../media/matroska/vint.ts'
+import type { FinishedChunk, OpenChunkRow } from './catalogue.ts'
+import { closingRecord, RESERVE_BYTES, toSidecarPath } from './chunk-layout.ts'
+import { scanChunk, type ScannedFragment } from './chunk-scan.ts'
+import { toChunkSpan } from './chunk-span.ts'
+import { isFileError, type ArchiveFile, type ArchiveFiles } from './files.ts'
+import {
+  decodeSidecar,
+  encodeRow,
+  ROW_BYTES,
+  SIDECAR_HEADER_BYTES,
+  sidecarHeader,
+  type FragmentRow,
+} from './fragment-row.ts'
+
+export type RecoveryDeps = { readonly directory: string; readonly files: ArchiveFiles }
+
+export type Recovery = {
+  /** `null`: nothing of it was kept, its files and its row are to go. */
+  readonly finished: FinishedChunk | null
+  /** Fragments that the sidecar did not know. */
+  readonly found: number
+  readonly cutBytes: number
+  /** Its file was not there at all. */
+  readonly missing: boolean
+}
+
+/**
+ * Ends a chunk that was open when the process was killed or the power failed:
+ *
+ *   1. take the sidecar's rows up to the first that is torn or points past the chunk's end
+ *   2. walk the chunk from there: fragments with a closing record are taken as it says, the last
+ *      one without is kept as recovered if it starts with a key frame
+ *   3. cut what follows, close the recovered fragment, sync
+ *   4. write the missing rows, cut what follows, sync
+ *
+ * Every step may be repeated: a crash in between finds the same again.
+ *
+ * @param successor the sequence at which the stream's next chunk begins, `null` when there is none
+ */
+export async function recoverChunk(
+  chunk: OpenChunkRow,
+  successor: number | null,
+  { directory, files }: RecoveryDeps,
+): Promise<Recovery> {
+  const path = join(directory, chunk.path)
+  const media = await openIfThere(files, path, 'r+')
+  if (media === null) return { finished: null, found: 0, cutBytes: 0, missing: true }
+  try {
+    const bytes = await media.size()
+    const start = chunk.headerBytes + RESERVE_BYTES
+    if (bytes < start) return { finished: null, found: 0, cutBytes: bytes, missing: false }
+    const known = await readSidecar(files, toSidecarPath(path), bytes)
+    const header = await readHeader(media, chunk)
+    // Headers are synced with the first fragment: without one nothing was persisted.
+    if (header === null) return { finished: null, found: 0, cutBytes: bytes, missing: false }
+    const plan = await planRecovery({ media, chunk, header, known, successor })
+    await applyToMedia(media, plan, bytes)
+    await writeSidecar(files, toSidecarPath(path), plan.rows)
+    const span = toChunkSpan(plan.rows)
+    return {
+      finished: span === null ? null : { ...chunk, state: 'finished', bytes: plan.end, span },
+      found: plan.rows.length - known.length,
+      cutBytes: Math.max(bytes - plan.cut, 0),
+      missing: false,
+    }
+  } finally {
+    await media.close()
+  }
+}
+
+/**
+ * The rows of a chunk that is not open, from its closing records alone.
+ *
+ * @returns `null` when the chunk is not there
+ */
+export async function rebuildSidecar(
+  chunk: FinishedChunk,
+  { directory, files }: RecoveryDeps,
+): Promise<readonly FragmentRow[] | null> {
+  const path = join(directory, chunk.path)
+  const media = await openIfThere(files, path, 'r')
+  if (media === null) return null
+  try {
+    const header = parseWholeHeader(await media.read(0, chunk.headerBytes))
+    const scan = await scanChunk(media, chunk.headerBytes + RESERVE_BYTES, header)
+    const rows = scan.fragments.flatMap(({ row }) => (row === null ? [] : [row]))
+    await writeSidecar(files, toSidecarPath(path), rows)
+    return rows
+  } finally {
+    await media.close()
+  }
+}
+
+/** `null` when there is no sidecar; see {@link decodeSidecar}. */
+export async function readSidecarFile(files: ArchiveFiles, path: string): Promise<Buffer | null> {
+  const file = await openIfThere(files, path, 'r')
+  if (file === null) return null
+  try {
+    return await file.read(0, await file.size())
+  } finally {
+    await file.close()
+  }
+}
+
+async function readHeader(media: ArchiveFile, chunk: OpenChunkRow): Promise<MatroskaHeader | null> {
+  try {
+    return parseWholeHeader(await media.read(0, chunk.headerBytes))
+  } catch (error) {
+    if (error instanceof MalformedMediaError) return null
+    throw error
+  }
+}
+
+type RecoveryPlan = {
+  readonly rows: readonly FragmentRow[]
+  /** Where the chunk is cut. */
+  readonly cut: number
+  /** The recovered fragment, to be closed with this row. */
+  readonly toClose: FragmentRow | null
+  readonly clusterSize: ScannedFragment['cutClusterSize']
+  /** The chunk's length afterwards. */
+  readonly end: number
+}
+
+async function planRecovery(options: {
+  readonly media: ArchiveFile
+  readonly chunk: OpenChunkRow
+  readonly header: MatroskaHeader
+  readonly known: readonly FragmentRow[]
+  readonly successor: number | null
+}): Promise<RecoveryPlan> {
+  const { media, chunk, header, known, successor } = options
+  const last = known.at(-1)
+  const from = last === undefined ? chunk.headerBytes + RESERVE_BYTES : last.offset + last.length
+  const scan = await scanChunk(media, from, header)
+  const rows = [...known]
+  let cut = scan.end
+  let toClose: FragmentRow | null = null
+  let clusterSize: RecoveryPlan['clusterSize'] = null
+  for (const [i, fragment] of scan.fragments.entries()) {
+    const sequence = (rows.at(-1)?.sequence ?? chunk.firstSequence - 1) + 1
+    if (successor !== null && sequence >= successor) {
+      // It was given up as lost when the next chunk began, which took its place.
+      cut = Math.min(cut, fragment.offset)
+      break
+    }
+    if (fragment.row !== null) rows.push(fragment.row)
+    if (fragment.state !== 'torn' || i < scan.fragments.length - 1) continue
+    if (fragment.startsWithKey && fragment.sampleCount > 0) {
+      toClose = toRecoveredRow(fragment, rows.at(-1) ?? null, chunk)
+      clusterSize = fragment.cutClusterSize
+      cut = fragment.end
+      rows.push(toClose)
+    } else {
+      cut = fragment.offset
+    }
+  }
+  const closingBytes = toClose === null ? 0 : closingRecord(toClose).length
+  return { rows, cut, toClose, clusterSize, end: cut + closingBytes }
+}
+
+/** A gap in the producer's time larger than this, within a chunk, is a discontinuity. */
+const CONTINUOUS_WITHIN_MS = 500
+
+function toRecoveredRow(
+  fragment: ScannedFragment,
+  before: FragmentRow | null,
+  chunk: OpenChunkRow,
+): FragmentRow {
+  const { counter, serverTimestamp, random28, producerTimestamp, durationMs } = fragment
+  const { offset, end, sampleCount, startsWithKey, hasProducerTags } = fragment
+  const previousEnd = before === null ? -Infinity : before.producerTimestamp + before.durationMs
+  const discontinuity = Math.abs(producerTimestamp - previousEnd) > CONTINUOUS_WITHIN_MS
+  const discontinuities = before?.discontinuitySequence ?? chunk.discontinuitiesBefore
+  return {
+    ...{ counter, serverTimestamp, random28, producerTimestamp, durationMs },
+    ...{ offset, length: end - offset, sampleCount, startsWithKey, hasProducerTags },
+    arrivalSpanMs: durationMs, // when its last byte came is not in the chunk
+    recovered: true,
+    discontinuity,
+    discontinuitySequence: discontinuities + (discontinuity ? 1 : 0),
+    sequence: (before?.sequence ?? chunk.firstSequence - 1) + 1,
+  }
+}
+
+async function applyToMedia(media: ArchiveFile, plan: RecoveryPlan, bytes: number): Promise<void> {
+  if (plan.cut === bytes && plan.toClose === null) return
+  if (plan.cut < bytes) await media.truncate(plan.cut)
+  if (plan.clusterSize !== null) {
+    const { offset, width } = plan.clusterSize
+    await media.write([toUnknownSize(width)], offset)
+  }
+  if (plan.toClose !== null) await media.write([closingRecord(plan.toClose)], plan.cut)
+  await media.sync()
+}
+
+async function writeSidecar(
+  files: ArchiveFiles,
+  path: string,
+  rows: readonly FragmentRow[],
+): Promise<void> {
+  const file = (await openIfThere(files, path, 'r+')) ?? (await files.open(path, 'wx+'))
+  try {
+    await file.write([sidecarHeader(), ...rows.map(encodeRow)], 0)
+    await file.truncate(SIDECAR_HEADER_BYTES + rows.length * ROW_BYTES)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function readSidecar(
+  files: ArchiveFiles,
+  path: string,
+  chunkBytes: number,
+): Promise<readonly FragmentRow[]> {
+  const bytes = await readSidecarFile(files, path)
+  return bytes === null ? [] : decodeSidecar(bytes, chunkBytes)
+}
+
+async function openIfThere(
+  files: ArchiveFiles,
+  path: string,
+  flags: 'r+' | 'r',
+): Promise<ArchiveFile | null> {
+  try {
+    return await files.open(path, flags)
+  } catch (error) {
+    if (isFileError(error, 'ENOENT')) return null
+    throw error
+  }
+}

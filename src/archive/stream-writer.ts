@@ -1,0 +1,607 @@
+import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
+import { ServiceError } from '../domain/errors.ts'
+import { toFragmentNumber, type Fragment, type FragmentNumber } from '../domain/fragment.ts'
+import type { StreamId } from '../domain/stream.ts'
+import { ElementId } from '../media/matroska/element-id.ts'
+import { parseWholeHeader, toOpenHeader } from '../media/matroska/header.ts'
+import { readElementHead, toUnknownSize, UNKNOWN_SIZE } from '../media/matroska/vint.ts'
+import { fragmentTags } from '../media/matroska/writer.ts'
+import type { Events } from '../observe/events.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import type { Clock } from '../platform/clock.ts'
+import { createDeferred, type Deferred } from '../platform/deferred.ts'
+import type { AppendedMedia, ArchiveOptions, FragmentStart, FragmentWriter } from './archive.ts'
+import { MAX_TIMESTAMP_MS, type Catalogue } from './catalogue.ts'
+import { ChunkFile } from './chunk-file.ts'
+import {
+  abandonMark,
+  closingRecord,
+  RESERVE_BYTES,
+  toChunkId,
+  toChunkPath,
+} from './chunk-layout.ts'
+import type { ArchiveFiles } from './files.ts'
+import { MAX_FRAGMENT_BYTES, toFragment, type FragmentRow } from './fragment-row.ts'
+import { planRotation } from './rotation.ts'
+import type { StreamState } from './stream-state.ts'
+
+/** A killed process loses no more than this of media that arrived. */
+export const FLUSH_INTERVAL_MS = 1000
+
+/** Waiting bytes that are written without waiting for the interval's end. */
+const FLUSH_BYTES = 1024 * 1024
+
+export type WriterDeps = {
+  readonly directory: string
+  readonly files: ArchiveFiles
+  readonly catalogue: Catalogue
+  readonly clock: Clock
+  readonly events: Events
+  readonly metrics: Metrics
+  readonly options: ArchiveOptions
+  /** Seals a chunk and moves it into the catalogue; never rejects. */
+  readonly retire: (state: StreamState, chunk: ChunkFile) => Promise<void>
+  readonly onClosed: () => void
+}
+
+/**
+ * The one writer of a stream. Callers queue and never wait; one loop writes what is queued, in
+ * order. The order is the contract (docs/design/archive.md, "Durability"):
+ *
+ *   1. chunk row on disk, then files created, then their names on disk
+ *   2. elements appended as they arrive, gathered, at least every second
+ *   3. fragment ended: its last elements and its closing record appended
+ *   4. fdatasync
+ *   5. sidecar row appended
+ *   6. only now visible, and `end` resolves
+ *
+ * A failure at 1 to 5 loses the fragments of that chunk that had not reached 6, ends the chunk
+ * behind the last that had, and the next `begin` opens another.
+ */
+export class StreamWriter implements FragmentWriter {
+  readonly #streamId: StreamId
+  readonly #state: StreamState
+  readonly #deps: WriterDeps
+  readonly #queue: Step[] = []
+  /** How many steps from the queue's front are to be written now. */
+  #due = 0
+  #draining: Promise<void> | null = null
+  #queuedBytes = 0
+  #chunk: OpenChunk | null = null
+  #fragment: OpenFragment | null = null
+  /** Why the last fragment was lost, until the next `begin`. */
+  #loss: ServiceError | null = null
+  #flushTimer: AbortController | null = null
+  #closed = false
+
+  constructor(state: StreamState, deps: WriterDeps) {
+    this.#streamId = state.streamId
+    this.#state = state
+    this.#deps = deps
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
+  begin(start: FragmentStart): FragmentNumber {
+    assert(!this.#closed, 'the writer is closed')
+    assert(this.#fragment === null, 'a fragment is open')
+    checkTimestamps(start)
+    const numbering = this.#state.numbering
+    const { counter } = numbering
+    const chunk = this.#chunkFor(start, counter)
+    this.#state.numbering = { ...numbering, counter: counter + 1 }
+    this.#loss = null
+    const parts = { counter, serverTimestamp: start.serverTimestamp, random28: randomInt(2 ** 28) }
+    const fragment: OpenFragment = {
+      ...{ start, chunk, counter, random28: parts.random28 },
+      number: toFragmentNumber(parts),
+      ...{ offset: 0, length: 0, sampleCount: 0, cluster: null, written: false, lost: false },
+      ...{ producerEnd: start.producerTimestamp, lastArrival: start.serverTimestamp },
+      hasProducerTags: false,
+      ending: null,
+    }
+    this.#fragment = fragment
+    const { serverTimestamp, producerTimestamp } = start
+    const tags = fragmentTags({
+      fragmentNumber: fragment.number,
+      serverTimestamp,
+      producerTimestamp,
+    })
+    this.#push({ kind: 'data', chunk, fragment, parts: [tags], byteLength: tags.length })
+    return fragment.number
+  }
+
+  append(parts: readonly Uint8Array[], info: AppendedMedia): void {
+    const fragment = this.#openFragment()
+    const byteLength = parts.reduce((sum, part) => sum + part.length, 0)
+    if (this.#queuedBytes + byteLength > this.#deps.options.maxQueuedBytes) {
+      throw this.#lose(fragment, queueFull(this.#queuedBytes), 'queue-full')
+    }
+    if (fragment.length + byteLength > MAX_FRAGMENT_BYTES) {
+      throw this.#lose(fragment, fragmentTooLong(), 'too-long')
+    }
+    fragment.cluster ??= readClusterStart(parts, byteLength)
+    fragment.cluster.appendedBytes += byteLength
+    fragment.length += byteLength
+    fragment.sampleCount += info.samples
+    fragment.producerEnd = info.producerEnd
+    fragment.lastArrival = info.arrivedAt
+    this.#push({ kind: 'data', chunk: fragment.chunk, fragment, parts, byteLength })
+    if (this.#queuedBytes >= FLUSH_BYTES) this.#flush()
+    else this.#flushSoon()
+  }
+
+  end(producerTags: Uint8Array | null): Promise<Fragment> {
+    const ending = createDeferred<Fragment>()
+    ending.promise.catch(() => undefined) // lost fragments are counted; who waits still sees it
+    try {
+      const fragment = this.#openFragment()
+      assert(fragment.cluster !== null, 'the fragment has no Cluster')
+      this.#fragment = null
+      fragment.hasProducerTags = producerTags !== null
+      fragment.ending = { deferred: ending, at: this.#deps.clock.now() }
+      const parts = producerTags === null ? [] : [producerTags]
+      const byteLength = producerTags?.length ?? 0
+      this.#push({ kind: 'end', chunk: fragment.chunk, fragment, parts, byteLength })
+      this.#flush()
+    } catch (error) {
+      ending.reject(error)
+    }
+    return ending.promise
+  }
+
+  abandon(reason: string): void {
+    const fragment = this.#fragment
+    if (fragment === null) return
+    this.#lose(fragment, abandoned(reason), reason)
+    this.#flushSoon()
+  }
+
+  /** Ends a chunk that is past its age although no fragment comes; see {@link planRotation}. */
+  finishIdleChunk(): void {
+    const chunk = this.#chunk
+    if (chunk === null || this.#fragment !== null || this.#closed) return
+    const due = planRotation({
+      ...this.#rotationFacts(chunk),
+      sameHeader: true,
+      serverTimestamp: this.#deps.clock.now(),
+    })
+    if (due === null) return
+    this.#chunk = null
+    this.#push({ kind: 'finish', chunk })
+    this.#flush()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#closed) {
+      this.abandon('writer-closed')
+      this.#closed = true
+      if (this.#chunk !== null) this.#push({ kind: 'finish', chunk: this.#chunk })
+      this.#chunk = null
+      this.#flush()
+    }
+    while (this.#draining !== null) await this.#draining
+    if (!this.#state.writerOpen) return
+    this.#state.writerOpen = false
+    this.#deps.onClosed()
+  }
+
+  #openFragment(): OpenFragment {
+    if (this.#loss !== null) throw this.#loss
+    assert(this.#fragment !== null, 'no fragment is open')
+    return this.#fragment
+  }
+
+  /** The open chunk, or another one when that is due. */
+  #chunkFor(start: FragmentStart, counter: number): OpenChunk {
+    const current = this.#chunk
+    if (current !== null) {
+      const reason = planRotation({
+        ...this.#rotationFacts(current),
+        sameHeader: sameBytes(current.file.header, start.header),
+        serverTimestamp: start.serverTimestamp,
+      })
+      if (reason === null) return current
+    }
+    const chunk = this.#newChunk(start, counter)
+    if (current !== null) this.#push({ kind: 'finish', chunk: current })
+    this.#chunk = chunk
+    this.#push({ kind: 'open', chunk })
+    this.#flush()
+    return chunk
+  }
+
+  #newChunk(start: FragmentStart, counter: number): OpenChunk {
+    checkHeader(start.header)
+    const { directory, files, metrics } = this.#deps
+    const chunkId = toChunkId(counter, start.serverTimestamp)
+    const file = new ChunkFile({
+      ...{ files, directory, header: start.header },
+      row: {
+        state: 'open',
+        chunkId,
+        path: toChunkPath(this.#streamId, chunkId, start.serverTimestamp),
+        firstCounter: counter,
+        firstSequence: 0, // known when the fragments ahead of it are written: see #open
+        discontinuitiesBefore: 0,
+        openedAt: start.serverTimestamp,
+        headerBytes: start.header.length,
+      },
+      onWrite: () => metrics.archiveWrites.inc(),
+    })
+    return { file, queuedBytes: start.header.length + RESERVE_BYTES, firstCounter: counter }
+  }
+
+  #rotationFacts(chunk: OpenChunk) {
+    const { options } = this.#deps
+    return {
+      openedAt: chunk.file.row.openedAt,
+      retentionMs: options.retentionMsOf(this.#streamId) ?? 0,
+      chunkBytes: chunk.queuedBytes,
+      maxChunkBytes: options.maxChunkBytes,
+      fragments: this.#state.numbering.counter - chunk.firstCounter,
+    }
+  }
+
+  #push(step: Step): void {
+    this.#queue.push(step)
+    if (step.kind !== 'data' && step.kind !== 'end') return
+    this.#queuedBytes += step.byteLength
+    step.chunk.queuedBytes += step.byteLength
+  }
+
+  /** Starts a timer with the first bytes that wait, unless one runs. */
+  #flushSoon(): void {
+    if (this.#flushTimer !== null) return
+    const timer = new AbortController()
+    this.#flushTimer = timer
+    this.#deps.clock.sleep(FLUSH_INTERVAL_MS, timer.signal).then(
+      () => {
+        if (this.#flushTimer === timer) this.#flush()
+      },
+      () => undefined, // flushed for another reason in between
+    )
+  }
+
+  /** Everything queued by now is to be written. */
+  #flush(): void {
+    this.#flushTimer?.abort()
+    this.#flushTimer = null
+    this.#due = this.#queue.length
+    if (this.#due > 0) this.#draining ??= this.#drain()
+  }
+
+  /** Never rejects: what fails is lost, counted, and told to who waits for it. */
+  async #drain(): Promise<void> {
+    while (this.#due > 0) {
+      const step = this.#queue[0]!
+      try {
+        if (step.kind === 'open') await this.#open(this.#take(1)[0]!.chunk)
+        else if (step.kind === 'finish') await this.#finish(this.#take(1)[0]!.chunk)
+        else await this.#write(step.chunk, this.#take(this.#runLength()))
+      } catch (error) {
+        await this.#fail(step.chunk, error)
+      }
+    }
+    this.#draining = null // in the same turn as the look at #due: no flush falls in between
+  }
+
+  /** Steps at the queue's front that one write call can take. */
+  #runLength(): number {
+    let length = 1
+    while (length < this.#due) {
+      const { kind } = this.#queue[length]!
+      if (kind === 'open' || kind === 'finish') break
+      length++
+    }
+    return length
+  }
+
+  #take(count: number): Step[] {
+    this.#due -= count
+    return this.#queue.splice(0, count)
+  }
+
+  async #open(chunk: OpenChunk): Promise<void> {
+    const { sequence, discontinuitySequence } = this.#state.numbering
+    chunk.file.numberFrom(sequence, discontinuitySequence)
+    await this.#deps.catalogue.openChunk(this.#streamId, chunk.file.row)
+    this.#state.liveChunks.add(chunk.file)
+    await chunk.file.create()
+  }
+
+  async #finish(chunk: OpenChunk): Promise<void> {
+    await this.#deps.retire(this.#state, chunk.file)
+  }
+
+  async #write(chunk: OpenChunk, steps: readonly Step[]): Promise<void> {
+    const batch = this.#gather(chunk, steps)
+    try {
+      if (batch.byteLength > 0) await chunk.file.append(batch.parts, batch.byteLength)
+      for (const { bytes, position } of batch.patches) await chunk.file.patch(bytes, position)
+      if (batch.rows.length > 0) await chunk.file.persist(batch.rows)
+    } catch (error) {
+      chunk.file.fail()
+      for (const { fragment } of batch.ended) this.#loseAfter(fragment, error)
+      throw error
+    } finally {
+      this.#queuedBytes -= batch.queuedBytes
+    }
+    for (const [i, row] of batch.rows.entries()) this.#publish(batch.ended[i]!.fragment, row)
+  }
+
+  /** One write of everything, and the rows that it completes. */
+  #gather(chunk: OpenChunk, steps: readonly Step[]): Batch {
+    const batch: Batch = {
+      ...{ parts: [], rows: [], ended: [], patches: [] },
+      ...{ byteLength: 0, queuedBytes: 0 },
+    }
+    let { sequence, discontinuitySequence, lastCounter } = this.#state.numbering
+    const put = (part: Uint8Array) => {
+      batch.parts.push(part)
+      batch.byteLength += part.length
+    }
+    for (const step of steps) {
+      if (!('fragment' in step)) continue
+      const { fragment } = step
+      const position = chunk.file.length + batch.byteLength
+      if (!fragment.written) {
+        fragment.written = true
+        fragment.offset = position
+      }
+      if (!('parts' in step)) {
+        const patch = planClusterPatch(fragment, position)
+        if (patch !== null) batch.patches.push(patch)
+        put(abandonMark())
+        continue
+      }
+      batch.queuedBytes += step.byteLength
+      for (const part of step.parts) put(part)
+      if (step.kind === 'data') continue
+      // Numbers have no hole unless a fragment was lost, and then media time has one.
+      const discontinuity =
+        fragment.start.discontinuity || (lastCounter > 0 && fragment.counter !== lastCounter + 1)
+      if (discontinuity) discontinuitySequence++
+      const length = chunk.file.length + batch.byteLength - fragment.offset
+      const row = toRow(fragment, { length, sequence, discontinuity, discontinuitySequence })
+      put(closingRecord(row))
+      batch.rows.push(row)
+      batch.ended.push({ fragment })
+      sequence++
+      lastCounter = fragment.counter
+    }
+    return batch
+  }
+
+  #publish(fragment: OpenFragment, row: FragmentRow): void {
+    const { clock, events, options } = this.#deps
+    const { counter } = this.#state.numbering
+    this.#state.numbering = {
+      counter,
+      sequence: row.sequence + 1,
+      discontinuitySequence: row.discontinuitySequence,
+      lastCounter: row.counter,
+    }
+    const persisted = toFragment(row, this.#streamId, fragment.chunk.file.row.chunkId)
+    this.#state.add(persisted)
+    events.fragmentPersisted({
+      stream: options.nameOf(this.#streamId),
+      fragmentNumber: fragment.number,
+      sizeBytes: row.length,
+      latencyMs: clock.now() - fragment.ending!.at,
+    })
+    fragment.ending!.deferred.resolve(persisted)
+  }
+
+  /** Ends a chunk at its last persisted fragment and loses what was to follow in it. */
+  async #fail(chunk: OpenChunk, error: unknown): Promise<void> {
+    chunk.file.fail()
+    for (const step of [...this.#queue]) {
+      if (step.chunk === chunk && 'fragment' in step) this.#loseAfter(step.fragment, error)
+    }
+    if (this.#fragment?.chunk === chunk) this.#loseAfter(this.#fragment, error)
+    this.#drop((step) => step.chunk === chunk)
+    if (this.#chunk === chunk) this.#chunk = null
+    await this.#deps.retire(this.#state, chunk.file)
+  }
+
+  #loseAfter(fragment: OpenFragment, error: unknown): void {
+    this.#lose(fragment, writeFailed(error), 'write-failed', error)
+  }
+
+  /** Counts a fragment as lost, once, and takes what it has in the queue out. */
+  #lose(fragment: OpenFragment, loss: ServiceError, reason: string, error?: unknown): ServiceError {
+    if (fragment.lost) return loss
+    fragment.lost = true
+    this.#drop((step) => 'fragment' in step && step.fragment === fragment)
+    if (fragment.written && !fragment.chunk.file.failed) {
+      this.#push({ kind: 'abandon', chunk: fragment.chunk, fragment })
+    }
+    if (this.#fragment === fragment) {
+      this.#fragment = null
+      this.#loss = loss
+    }
+    const stream = this.#deps.options.nameOf(this.#streamId)
+    this.#deps.events.fragmentLost({
+      ...{ stream, fragmentNumber: fragment.number, reason },
+      ...(error === undefined ? {} : { error }),
+    })
+    fragment.ending?.deferred.reject(loss)
+    return loss
+  }
+
+  #drop(unwanted: (step: Step) => boolean): void {
+    for (let i = this.#queue.length - 1; i >= 0; i--) {
+      const step = this.#queue[i]!
+      if (!unwanted(step)) continue
+      this.#queue.splice(i, 1)
+      if (i < this.#due) this.#due--
+      if (step.kind === 'data' || step.kind === 'end') this.#queuedBytes -= step.byteLength
+    }
+  }
+}
+
+type OpenChunk = {
+  readonly file: ChunkFile
+  readonly firstCounter: number
+  /** Length that it has when everything queued is written, roughly. */
+  queuedBytes: number
+}
+
+type OpenFragment = {
+  readonly start: FragmentStart
+  readonly chunk: OpenChunk
+  readonly counter: number
+  readonly random28: number
+  readonly number: FragmentNumber
+  /** In the chunk; known once its first bytes are on their way. */
+  offset: number
+  length: number
+  sampleCount: number
+  producerEnd: number
+  lastArrival: number
+  hasProducerTags: boolean
+  cluster: ClusterStart | null
+  /** Its first bytes are on their way to the chunk. */
+  written: boolean
+  lost: boolean
+  ending: { readonly deferred: Deferred<Fragment>; readonly at: number } | null
+}
+
+type Step =
+  | { readonly kind: 'open' | 'finish'; readonly chunk: OpenChunk }
+  | { readonly kind: 'abandon'; readonly chunk: OpenChunk; readonly fragment: OpenFragment }
+  | {
+      readonly kind: 'data' | 'end'
+      readonly chunk: OpenChunk
+      readonly fragment: OpenFragment
+      readonly parts: readonly Uint8Array[]
+      readonly byteLength: number
+    }
+
+type Patch = { readonly bytes: Uint8Array; readonly position: number }
+
+type Batch = {
+  readonly parts: Uint8Array[]
+  readonly rows: FragmentRow[]
+  /** One for each row. */
+  readonly ended: { readonly fragment: OpenFragment }[]
+  readonly patches: Patch[]
+  byteLength: number
+  /** Of {@link byteLength}, what counted as queued. */
+  queuedBytes: number
+}
+
+type ClusterStart = {
+  /** Where the size stands, behind the Cluster's first byte, and what it claims in all. */
+  readonly sizeOffset: number
+  readonly sizeWidth: number
+  readonly claimedBytes: number | null
+  appendedBytes: number
+}
+
+function readClusterStart(parts: readonly Uint8Array[], byteLength: number): ClusterStart {
+  const start = Buffer.concat(parts, Math.min(byteLength, 12))
+  const head = readElementHead(start, 0)
+  assert(head?.id === ElementId.Cluster, 'a fragment begins with its Cluster')
+  return {
+    sizeOffset: head.sizeOffset,
+    sizeWidth: head.dataOffset - head.sizeOffset,
+    claimedBytes: head.size === UNKNOWN_SIZE ? null : head.dataOffset + head.size,
+    appendedBytes: 0,
+  }
+}
+
+/**
+ * A Cluster of known size that was given up half-way would swallow the fragments behind it: its
+ * size becomes unknown.
+ */
+function planClusterPatch(fragment: OpenFragment, end: number): Patch | null {
+  const { cluster } = fragment
+  if (cluster === null || cluster.claimedBytes === null) return null
+  const clusterOffset = fragment.offset + tagsLength(fragment)
+  if (end <= clusterOffset) return null // only the Tags were written
+  if (clusterOffset + cluster.claimedBytes <= end) return null
+  return {
+    bytes: toUnknownSize(cluster.sizeWidth),
+    position: clusterOffset + cluster.sizeOffset,
+  }
+}
+
+function tagsLength(fragment: OpenFragment): number {
+  const { serverTimestamp, producerTimestamp } = fragment.start
+  return fragmentTags({ fragmentNumber: fragment.number, serverTimestamp, producerTimestamp })
+    .length
+}
+
+function toRow(
+  fragment: OpenFragment,
+  place: Pick<FragmentRow, 'length' | 'sequence' | 'discontinuity' | 'discontinuitySequence'>,
+): FragmentRow {
+  const { start, counter, random28, offset, sampleCount, hasProducerTags } = fragment
+  const { serverTimestamp, producerTimestamp, startsWithKey } = start
+  return {
+    ...{ counter, serverTimestamp, random28, producerTimestamp, offset, sampleCount },
+    ...{ startsWithKey, hasProducerTags, recovered: false },
+    durationMs: Math.max(fragment.producerEnd - producerTimestamp, 0),
+    arrivalSpanMs: Math.max(fragment.lastArrival - serverTimestamp, 0),
+    ...place,
+  }
+}
+
+/** A chunk that we could not read again, or that could not grow, is never begun. */
+function checkHeader(header: Uint8Array): void {
+  parseWholeHeader(header)
+  if (toOpenHeader(header) === header) return
+  throw new ServiceError(
+    'invalid-argument',
+    'SegmentSizeKnown',
+    'A header needs a Segment of unknown size, because fragments follow it for ever.',
+  )
+}
+
+function checkTimestamps({ producerTimestamp, serverTimestamp }: FragmentStart): void {
+  if (Math.abs(producerTimestamp) <= MAX_TIMESTAMP_MS && serverTimestamp >= 0) return
+  throw new ServiceError(
+    'invalid-argument',
+    'InvalidTimestamp',
+    `Timestamps ${producerTimestamp} and ${serverTimestamp} cannot be indexed.`,
+  )
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || Buffer.compare(a, b) === 0
+}
+
+function queueFull(queuedBytes: number): ServiceError {
+  return new ServiceError(
+    'unavailable',
+    'ArchiveQueueFull',
+    'The disk is slower than the producer; the fragment was given up.',
+    { context: { queuedBytes } },
+  )
+}
+
+function fragmentTooLong(): ServiceError {
+  return new ServiceError('limit-exceeded', 'FragmentTooLong', 'A fragment cannot exceed 4 GiB.')
+}
+
+function abandoned(reason: string): ServiceError {
+  return new ServiceError(
+    'unavailable',
+    'FragmentAbandoned',
+    `The fragment was given up: ${reason}.`,
+  )
+}
+
+function writeFailed(cause: unknown): ServiceError {
+  return new ServiceError(
+    'unavailable',
+    'ArchiveWriteFailed',
+    'The fragment could not be written to the archive.',
+    { cause },
+  )
+}
