@@ -29,6 +29,8 @@ export interface DataStreams extends AsyncDisposable {
   list(): readonly string[]
   /** @throws `not-found`/`ResourceNotFoundException` */
   describe(name: string): DataStreamInfo
+  /** @throws `not-found`/`ResourceNotFoundException` */
+  settings(name: string): DataStreamSettings
   /**
    * Puts records; resolves when all are on disk (group commit). The answer has the request's order.
    *
@@ -65,11 +67,14 @@ export type DataStreamInfo = {
   readonly status: 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING'
   readonly createdAt: EpochMs
   readonly retentionHours: number
+  /** In order of their number; without those whose last record has expired. */
+  readonly shards: readonly ShardInfo[]
+}
+/** What a stream's owner chose, besides its name, shards and retention. */
+export type DataStreamSettings = {
   /** Largest record, data and key together. */
   readonly maxRecordBytes: number
   readonly tags: Readonly<Record<string, string>>
-  /** In order of their number; without those whose last record has expired. */
-  readonly shards: readonly ShardInfo[]
 }
 export type ShardInfo = {
   readonly shardId: string

@@ -10,6 +10,7 @@ import type { MetaStore } from '../platform/meta-store.ts'
 import type {
   DataStreamInfo,
   DataStreams,
+  DataStreamSettings,
   IteratorStart,
   PutResult,
   ReadLimits,
@@ -245,12 +246,15 @@ class SegmentedDataStreams implements DataStreams {
       status: this.#busy.has(name) ? 'DELETING' : 'ACTIVE',
       createdAt: row.createdAt,
       retentionHours: row.retentionHours,
-      maxRecordBytes: row.maxRecordKiB * 1024,
-      tags: row.tags,
       shards: shards
         .filter(({ row: { closedAt } }) => closedAt === null || closedAt >= horizon)
         .map((shard) => shard.info),
     }
+  }
+
+  settings(name: string): DataStreamSettings {
+    const { row } = this.#find(name)
+    return { maxRecordBytes: row.maxRecordKiB * 1024, tags: row.tags }
   }
 
   #find(name: string): OpenStream {
@@ -348,7 +352,8 @@ class SegmentedDataStreams implements DataStreams {
     return {
       records,
       next: caughtUp && shard.row.closedAt !== null ? null : { ...position, index: next },
-      millisBehindLatest: caughtUp ? 0 : Math.max(0, now - reached),
+      // 0 means caught up and nothing else, even within one millisecond.
+      millisBehindLatest: caughtUp ? 0 : Math.max(1, now - reached),
     }
   }
 

@@ -1,10 +1,5 @@
-/** A local credential for the AWS-compatible APIs. */
-export type AccessKey = { readonly accessKeyId: string; readonly secretAccessKey: string }
-
-/** The credentials that exist; `null` for an unknown id. */
-export type AccessKeys = { readonly find: (accessKeyId: string) => AccessKey | null }
-
-export function createAccessKeys(keys: readonly AccessKey[]): AccessKeys {
-  const byId = new Map(keys.map((key) => [key.accessKeyId, key]))
-  return { find: (accessKeyId) => byId.get(accessKeyId) ?? null }
-}
+/**
+ * Looks up the secret of an access key for the AWS-compatible APIs; `null` for an unknown id. Asked
+ * for each request, so a key that is taken away is refused at once.
+ */
+export type AccessKeys = (accessKeyId: string) => string | null

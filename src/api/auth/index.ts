@@ -1,4 +1,4 @@
-export { createAccessKeys, type AccessKey, type AccessKeys } from './access-keys.ts'
+export type { AccessKeys } from './access-keys.ts'
 export type { SignedRequest } from './canonical-request.ts'
 export {
   createSignatureVerifier,

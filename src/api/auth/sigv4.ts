@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { ServiceError } from '../../domain/errors.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { AccessKey, AccessKeys } from './access-keys.ts'
+import type { AccessKeys } from './access-keys.ts'
 import {
   canonicalRequest,
   headerOf,
@@ -40,7 +40,7 @@ const CACHED_SIGNING_KEYS = 256
  * Checks AWS Signature Version 4, in the `Authorization` header or in the query (presigned).
  *
  * Any region is taken: one endpoint serves clients configured for any. What the signature must
- * cover, besides method, target and body: `host` and every `x-amz-*` header but the session token
+ * cover, besides method, target and body: `host` (the SDKs sign it as `:authority` over HTTP/2) and every `x-amz-*` header but the session token
  * (the C producer leaves that one out).
  */
 export function createSignatureVerifier(options: {
@@ -51,18 +51,18 @@ export function createSignatureVerifier(options: {
   const { service, accessKeys, clock } = options
   const signingKeys = new Map<string, { secret: string; signingKey: Buffer }>()
 
-  function signingKeyOf({ accessKeyId, secretAccessKey }: AccessKey, scope: string): Buffer {
+  function signingKeyOf({ accessKeyId, scope }: Claim, secret: string): Buffer {
     const name = `${accessKeyId}/${scope}`
     const known = signingKeys.get(name)
-    if (known?.secret === secretAccessKey) return known.signingKey
+    if (known?.secret === secret) return known.signingKey
     const signingKey = scope
       .split('/')
       .reduce(
         (previous, part) => createHmac('sha256', previous).update(part).digest(),
-        Buffer.from(`AWS4${secretAccessKey}`),
+        Buffer.from(`AWS4${secret}`),
       )
     if (signingKeys.size >= CACHED_SIGNING_KEYS) signingKeys.clear()
-    signingKeys.set(name, { secret: secretAccessKey, signingKey })
+    signingKeys.set(name, { secret, signingKey })
     return signingKey
   }
 
@@ -72,8 +72,8 @@ export function createSignatureVerifier(options: {
       refuseOutsideItsTime(claim, clock.now())
       refuseForeignScope(claim, service)
       refuseUncovered(request, claim)
-      const key = accessKeys.find(claim.accessKeyId)
-      if (key === null) {
+      const secret = accessKeys(claim.accessKeyId)
+      if (secret === null) {
         throw refused(
           'UnrecognizedClientException',
           'The security token included in the request is invalid.',
@@ -82,10 +82,10 @@ export function createSignatureVerifier(options: {
       const hash = payloadHash(request, payload)
       const canonical = canonicalRequest(request, claim.signedHeaders, hash)
       const toSign = [ALGORITHM, claim.date, claim.scope, sha256Hex(canonical)].join('\n')
-      const expected = createHmac('sha256', signingKeyOf(key, claim.scope)).update(toSign).digest()
+      const expected = createHmac('sha256', signingKeyOf(claim, secret)).update(toSign).digest()
       const given = Buffer.from(claim.signature, 'hex')
       if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw mismatch()
-      return { accessKeyId: key.accessKeyId }
+      return { accessKeyId: claim.accessKeyId }
     },
   }
 }
@@ -247,7 +247,7 @@ function refuseForeignScope(claim: Claim, service: string): void {
 /** A header that changes what a request does must not be changeable behind the signer's back. */
 function refuseUncovered(request: SignedRequest, claim: Claim): void {
   const covered = new Set(claim.signedHeaders)
-  if (!covered.has('host')) {
+  if (!covered.has('host') && !covered.has(':authority')) {
     throw refused(
       'InvalidSignatureException',
       "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",

@@ -9,7 +9,7 @@ export const addTagsToStream = defineOperation(
   structure({ ...streamMembers, Tags: required(map(tagKey, tagValue, { min: 1, max: MAX_TAGS })) }),
   async (input, { service }) => {
     const name = toStreamName(input, service)
-    const tags = { ...service.dataStreams.describe(name).tags, ...input.Tags }
+    const tags = { ...service.dataStreams.settings(name).tags, ...input.Tags }
     if (Object.keys(tags).length > MAX_TAGS) {
       throw invalid(`Failed to add tags to stream ${name}: a stream has at most ${MAX_TAGS} tags.`)
     }

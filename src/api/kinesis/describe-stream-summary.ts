@@ -9,13 +9,14 @@ export const describeStreamSummary = defineOperation(
   structure(streamMembers),
   async (input, call) => {
     const { service } = call
-    const info = service.dataStreams.describe(toStreamName(input, service))
+    const name = toStreamName(input, service)
+    const info = service.dataStreams.describe(name)
     return {
       StreamDescriptionSummary: {
         ...toStreamMembers(info, call),
         OpenShardCount: info.shards.filter((shard) => shard.endingSequenceNumber === null).length,
         ConsumerCount: 0,
-        MaxRecordSizeInKiB: info.maxRecordBytes / 1024,
+        MaxRecordSizeInKiB: service.dataStreams.settings(name).maxRecordBytes / 1024,
         ChannelCount: 0,
       },
     }

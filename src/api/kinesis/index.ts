@@ -29,7 +29,7 @@ export type KinesisApiParts = {
 export type KinesisApi = {
   /** Whether a request is for this API: POST with one of its targets. */
   readonly handles: (request: HttpRequest) => boolean
-  /** Answers it. Rejects only when the connection is gone. */
+  /** Answers it. Never rejects: when the connection is gone there is nobody to tell. */
   readonly handle: (request: HttpRequest, response: HttpResponse) => Promise<void>
 }
 
@@ -42,7 +42,12 @@ const CODECS: ReadonlyMap<string, Codec> = new Map([
   ['application/json', jsonCodec],
 ])
 
-type Answer = { readonly status: number; readonly contentType: string; readonly body: Buffer }
+type Answer = {
+  readonly status: number
+  readonly contentType: string
+  readonly body: Buffer
+  readonly bodyUnread?: boolean
+}
 
 /** The Amazon Kinesis Data Streams API over a store of records. */
 export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
@@ -57,12 +62,13 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
 
   /** The checks in the service's own order: docs/ref/kinesis.md, "Order of checks". */
   async function answerTo(request: HttpRequest, requestId: string): Promise<Answer> {
-    const codec = CODECS.get(mediaTypeOf(request))
-    const wrapped = mediaTypeOf(request) === 'application/json'
+    const mediaType = mediaTypeOf(request)
+    const codec = CODECS.get(mediaType)
+    const body = await bodies.read(request)
+    if (body === 'too-large') return TOO_LARGE
+    if (body === 'busy') return BUSY
+    if (codec === undefined) return UNKNOWN_CONTENT_TYPE
     try {
-      const body = await bodies.read(request)
-      if (body === null) return TOO_LARGE
-      if (codec === undefined) return UNKNOWN_CONTENT_TYPE
       const raw = parseBody(body, codec)
       const operation = operationOf(request)
       const caller = verifier.verify(toSignedRequest(request), { kind: 'whole', body })
@@ -70,32 +76,43 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
       const output = await operation.handle(input as never, { service, codec, caller })
       return toAnswer(codec, 200, output)
     } catch (error) {
-      if (codec === undefined) throw error // the body never came
       const wire = toWireError(error, accountId)
       if (wire.status >= 500) log.error({ err: error, requestId }, 'Kinesis request failed')
       else log.debug({ err: error, requestId }, 'Kinesis request refused')
-      return toErrorAnswer(codec, wire, wrapped)
+      return toErrorAnswer(codec, wire, mediaType === 'application/json')
     }
+  }
+
+  async function handle(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const requestId = randomUUID()
+    let answer: Answer
+    try {
+      answer = await answerTo(request, requestId)
+    } catch (error) {
+      // The body never came to its end: there is nobody to answer.
+      log.debug({ err: error, requestId }, 'Kinesis request broke off')
+      response.destroy()
+      return
+    }
+    metrics.httpRequests.inc({ edge: 'kinesis', status: String(answer.status) })
+    // What is left of a refused body is not read, so no request can follow it.
+    if (answer.bodyUnread === true && request.httpVersionMajor === 1)
+      response.setHeader('connection', 'close')
+    response.statusCode = answer.status
+    // By the clock that judges signatures: SDKs correct theirs by this header.
+    response.setHeader('date', new Date(clock.now()).toUTCString())
+    response.setHeader('x-amzn-RequestId', requestId)
+    response.setHeader('x-amz-id-2', randomBytes(48).toString('base64'))
+    response.setHeader('content-type', answer.contentType)
+    response.setHeader('content-length', answer.body.length)
+    response.end(answer.body)
   }
 
   return {
     handles: (request) =>
       request.method === 'POST' &&
       String(request.headers['x-amz-target'] ?? '').startsWith(TARGET_PREFIX),
-    handle: async (request, response) => {
-      const requestId = randomUUID()
-      const answer = await answerTo(request, requestId)
-      metrics.httpRequests.inc({ edge: 'kinesis', status: String(answer.status) })
-      if (answer === TOO_LARGE && request.httpVersionMajor === 1) {
-        response.setHeader('connection', 'close') // what is left of the body is not read
-      }
-      response.statusCode = answer.status
-      response.setHeader('x-amzn-RequestId', requestId)
-      response.setHeader('x-amz-id-2', randomBytes(48).toString('base64'))
-      response.setHeader('content-type', answer.contentType)
-      response.setHeader('content-length', answer.body.length)
-      response.end(answer.body)
-    },
+    handle,
   }
 }
 
@@ -146,7 +163,9 @@ const TOO_LARGE: Answer = {
   status: 413,
   contentType: 'text/plain',
   body: Buffer.from('Request Entity Too Large'),
+  bodyUnread: true,
 }
+const BUSY: Answer = { ...TOO_LARGE, status: 503, body: Buffer.from('Service Unavailable') }
 const UNKNOWN_CONTENT_TYPE: Answer = {
   status: 404,
   contentType: 'application/xml',

@@ -12,7 +12,7 @@ export const listTagsForStream = defineOperation(
     Limit: integer({ min: 1, max: MAX_TAGS }),
   }),
   async (input, { service }) => {
-    const { tags } = service.dataStreams.describe(toStreamName(input, service))
+    const { tags } = service.dataStreams.settings(toStreamName(input, service))
     const { ExclusiveStartTagKey: after = '', Limit: limit = MAX_TAGS } = input
     const keys = Object.keys(tags)
       .sort()

@@ -16,7 +16,7 @@ export const putRecord = defineOperation(
   }),
   async (input, { service }) => {
     const name = toStreamName(input, service)
-    refuseLargeData([input], service.dataStreams.describe(name), () => 'data')
+    refuseLargeData([input], service.dataStreams.settings(name), () => 'data')
     if (input.SequenceNumberForOrdering !== undefined) {
       refuseFutureNumber(input.SequenceNumberForOrdering, name, service)
     }

@@ -19,8 +19,8 @@ export const putRecords = defineOperation(
   }),
   async (input, { service }) => {
     const name = toStreamName(input, service)
-    const info = service.dataStreams.describe(name)
-    refuseLargeData(input.Records, info, (i) => `records.${i + 1}.member.data`)
+    const settings = service.dataStreams.settings(name)
+    refuseLargeData(input.Records, settings, (i) => `records.${i + 1}.member.data`)
     refuseLargeRequest(input.Records)
     refuseDryRun(input.DryRun)
     const results = await service.dataStreams

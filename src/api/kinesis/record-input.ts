@@ -1,4 +1,4 @@
-import type { DataStreamInfo, RecordToPut } from '../../datastream/index.ts'
+import type { DataStreamSettings, RecordToPut } from '../../datastream/index.ts'
 import {
   blob,
   constraintFailure,
@@ -36,10 +36,10 @@ export function toRecordToPut(input: RecordInput): RecordToPut {
  */
 export function refuseLargeData(
   records: readonly RecordInput[],
-  info: DataStreamInfo,
+  settings: DataStreamSettings,
   at: (position: number) => string,
 ): void {
-  const most = info.maxRecordBytes
+  const most = settings.maxRecordBytes
   const failures = records.flatMap(({ Data }, i) =>
     Data.length <= most
       ? []

@@ -9,7 +9,7 @@ export const removeTagsFromStream = defineOperation(
   structure({ ...streamMembers, TagKeys: required(list(tagKey, { min: 1, max: MAX_TAGS })) }),
   async (input, { service }) => {
     const name = toStreamName(input, service)
-    const kept = Object.entries(service.dataStreams.describe(name).tags).filter(
+    const kept = Object.entries(service.dataStreams.settings(name).tags).filter(
       ([key]) => !input.TagKeys.includes(key),
     )
     await service.dataStreams.update(name, { tags: Object.fromEntries(kept) })

@@ -1,0 +1,17 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { HttpRequest, HttpResponse } from './http-server.ts'
+
+/** Fastify as a router of requests that another server received: it never listens itself. */
+export type FastifyRouter = Omit<FastifyInstance, 'listen'> & {
+  /** Takes requests of HTTP/1.1 and of HTTP/2. Call it after `ready()`. */
+  readonly routing: (request: HttpRequest, response: HttpResponse) => void
+}
+
+/**
+ * A Fastify for the one HTTP port of http-server.ts. Requests are logged and counted by the edges'
+ * own events, not by Fastify; bodies have no deadline, since media uploads never end.
+ */
+export function createFastify(): FastifyInstance & FastifyRouter {
+  const fastify = Fastify({ logger: false, requestTimeout: 0 })
+  return fastify as unknown as FastifyInstance & FastifyRouter
+}

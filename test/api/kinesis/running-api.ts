@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { KinesisClient } from '@aws-sdk/client-kinesis'
+import { NodeHttpHandler } from '@smithy/node-http-handler'
+import { startHttpServer } from '../../../src/api/http-server.ts'
+import { createKinesisApi } from '../../../src/api/kinesis/index.ts'
+import { openDataStreams, type DataStreamsOptions } from '../../../src/datastream/index.ts'
+import { systemClock } from '../../../src/platform/clock.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { createObserved } from '../../support/observed.ts'
+import { scratchDirectory, scratchMetaStore, untilTestEnds } from '../../support/scratch.ts'
+
+export const ACCESS_KEY = {
+  accessKeyId: 'AKIDTESTTESTTEST0001',
+  secretAccessKey: 'a secret of tests',
+}
+export const ACCOUNT_ID = '000000000000'
+
+export type ClientProtocol = 'h2c' | 'HTTP/1.1'
+
+/** The API on a free port, its clock in the test's hand, until the test ends. */
+export async function runKinesisApi(options: Partial<DataStreamsOptions> = {}) {
+  const observed = createObserved()
+  const clock = new ManualClock(Date.now())
+  const directory = join(await scratchDirectory(), 'datastream')
+  const meta = await scratchMetaStore()
+  const dataStreams = untilTestEnds(
+    await openDataStreams({ directory, meta, clock, ...observed }, options),
+  )
+  const api = createKinesisApi({
+    dataStreams,
+    accessKeys: (id) => (id === ACCESS_KEY.accessKeyId ? ACCESS_KEY.secretAccessKey : null),
+    clock,
+    metrics: observed.metrics,
+    log: observed.log,
+    region: 'us-east-1',
+    accountId: ACCOUNT_ID,
+    iteratorKey: randomBytes(32),
+  })
+  const server = await startHttpServer({
+    host: '127.0.0.1',
+    port: 0,
+    onRequest: async (request, response) => {
+      if (api.handles(request)) {
+        await api.handle(request, response)
+        return
+      }
+      response.statusCode = 418
+      response.end()
+    },
+    clock: systemClock,
+    log: observed.log,
+  })
+  onTestFinished(() => server.close(0))
+  const endpoint = `http://127.0.0.1:${server.port}`
+  return {
+    endpoint,
+    server,
+    clock,
+    dataStreams,
+    directory,
+    observed,
+    /** Signs with the time that the clock shows now: make another after a long advance. */
+    client: (protocol: ClientProtocol, credentials = ACCESS_KEY) =>
+      connect(endpoint, protocol, credentials, clock.now() - Date.now()),
+  }
+}
+
+/** The unmodified SDK client; by default it speaks HTTP/2 with prior knowledge. */
+export function connect(
+  endpoint: string,
+  protocol: ClientProtocol,
+  credentials = ACCESS_KEY,
+  systemClockOffset = 0,
+) {
+  const client = new KinesisClient({
+    endpoint,
+    region: 'eu-west-3',
+    credentials,
+    systemClockOffset,
+    ...(protocol === 'HTTP/1.1' && { requestHandler: new NodeHttpHandler() }),
+  })
+  onTestFinished(() => client.destroy())
+  return client
+}
