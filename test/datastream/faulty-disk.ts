@@ -1,0 +1,39 @@
+import { nodeDisk, type LogDisk, type LogFile } from '../../src/datastream/log-disk.ts'
+
+/** A real disk that counts syncs and fails when told to. */
+export class FaultyDisk implements LogDisk {
+  syncs = 0
+  /** Bytes that still fit; a write takes what fits, then fails as a full disk does. */
+  freeBytes = Number.POSITIVE_INFINITY
+  failSync = false
+  failTruncate = false
+  /** When set, syncs wait for it. */
+  gate: Promise<void> | null = null
+  readonly syncDirectory = nodeDisk.syncDirectory
+
+  readonly open: LogDisk['open'] = async (path, flags) => {
+    const file = await nodeDisk.open(path, flags)
+    const faulty: LogFile = {
+      read: file.read.bind(file),
+      stat: file.stat.bind(file),
+      close: file.close.bind(file),
+      write: (async (bytes: Buffer, offset: number, length: number, position: number) => {
+        const fits = Math.min(length, this.freeBytes)
+        if (fits === 0) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
+        this.freeBytes -= fits
+        return file.write(bytes, offset, fits, position)
+      }) as LogFile['write'],
+      datasync: async () => {
+        await this.gate
+        if (this.failSync) throw Object.assign(new Error('I/O error'), { code: 'EIO' })
+        this.syncs += 1
+        await file.datasync()
+      },
+      truncate: async (length) => {
+        if (this.failTruncate) throw Object.assign(new Error('I/O error'), { code: 'EIO' })
+        await file.truncate(length)
+      },
+    }
+    return faulty
+  }
+}
