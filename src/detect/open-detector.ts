@@ -34,7 +34,7 @@ export async function openDetector(
   }
   const { framesPerSecond, minScore, labels } = options
   const workerData: DetectorWorkerData = {
-    model: { manifest: model.manifest, onnx: Uint8Array.from(model.onnx) },
+    model: { manifest: model.manifest, onnx: new Uint8Array(model.onnx) },
     framesPerSecond,
     ...(minScore === undefined ? {} : { minScore }),
     ...(labels === undefined ? {} : { labels }),
@@ -78,10 +78,11 @@ class ThreadedDetector implements Detector {
 
   async detect(fragment: FragmentToDetect, signal: AbortSignal): Promise<FragmentDetections> {
     // A clone of a view copies all of the memory behind it: give the thread a copy of its own.
-    const bytes = fragment.bytes.slice()
+    // (Not slice(): of a Buffer that is a view.)
+    const bytes = new Uint8Array(fragment.bytes)
     const tracks = fragment.tracks.map((track) => ({
       ...track,
-      codecPrivate: Uint8Array.from(track.codecPrivate),
+      codecPrivate: new Uint8Array(track.codecPrivate),
     }))
     const { streamId, fragmentNumber, producerTimestamp, discontinuity } = fragment
     const answer = await this.#threadOf(streamId).call(

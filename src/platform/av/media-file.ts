@@ -86,7 +86,7 @@ class FormatMediaFile implements MediaFile {
             pts: Number(packet.pts),
             dts: Number(dts),
             isKey: packet.isKeyframe,
-            data: Uint8Array.from(packet.data),
+            data: new Uint8Array(packet.data),
           }
         }
         packet.unref()
@@ -112,7 +112,7 @@ function toTrack(stream: Stream, number: number): Track {
     number,
     kind: isVideo ? 'video' : 'audio',
     codecId: CODEC_IDS.get(codecpar.codecId)!,
-    codecPrivate: Uint8Array.from(codecpar.extradata ?? []),
+    codecPrivate: new Uint8Array(codecpar.extradata ?? []),
     timescale: timeBase.den / timeBase.num,
     video: isVideo ? { widthPx: codecpar.width, heightPx: codecpar.height } : null,
     audio: isVideo ? null : { sampleRateHz: codecpar.sampleRate, channels: codecpar.channels },

@@ -44,5 +44,5 @@ async function encode(image: Rgb24Image, { format, quality }: ImageCall): Promis
   const raw = { width: image.widthPx, height: image.heightPx, channels: 3 as const }
   const pixels = sharp(image.bytes, { raw })
   const encoded = format === 'png' ? pixels.png() : pixels.jpeg({ quality })
-  return Uint8Array.from(await encoded.toBuffer())
+  return new Uint8Array(await encoded.toBuffer())
 }

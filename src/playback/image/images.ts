@@ -154,9 +154,13 @@ type FoundFrame = {
 
 function toCall({ track, samples, frameMs }: FoundFrame, options: ImageOptions): ImageCall {
   return {
-    track: { ...track, codecPrivate: Uint8Array.from(track.codecPrivate) },
+    track: { ...track, codecPrivate: new Uint8Array(track.codecPrivate) },
     // Copies: the thread takes its buffers with it, and these are views on the archive's.
-    samples: samples.map(({ ptsMs, isKey, data }) => ({ ptsMs, isKey, data: data.slice() })),
+    samples: samples.map(({ ptsMs, isKey, data }) => ({
+      ptsMs,
+      isKey,
+      data: new Uint8Array(data),
+    })),
     frameMs,
     format: options.format,
     widthPx: options.width ?? null,

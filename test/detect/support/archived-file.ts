@@ -44,7 +44,8 @@ export async function readMedia(path: string): Promise<ReadMedia> {
     const ptsMs = STARTED_AT + Math.round((pts * 1000) / timescales.get(trackNumber)!)
     samples.push({ trackNumber, ptsMs, isKey, data })
   }
-  return { tracks: file.tracks, samples }
+  // Matroska's own ticks from here on, as the archive has them.
+  return { tracks: file.tracks.map((track) => ({ ...track, timescale: 1000 })), samples }
 }
 
 /** Cuts at the video's key samples, and every `cutEvery`th of them only. */
