@@ -1,5 +1,5 @@
 import type { FragmentWriter } from '../archive/index.ts'
-import { ServiceError } from '../domain/errors.ts'
+import { ServiceError, type ErrorKind } from '../domain/errors.ts'
 import { epochMs, type EpochMs } from '../domain/time.ts'
 import type { Sample, Track } from '../domain/track.ts'
 import {
@@ -275,7 +275,7 @@ export class IngestPublisher {
 
   /** The archive gave the open fragment up. */
   #lose(error: unknown): void {
-    if (!(error instanceof ServiceError) || error.kind !== 'unavailable') throw error
+    if (!(error instanceof ServiceError) || !LOSSES.has(error.kind)) throw error
     const lost = Math.max(1, this.#open?.samples ?? 0)
     this.#open = null
     this.#discontinuity = true
@@ -355,6 +355,8 @@ type OpenFragment = {
   producerEnd: EpochMs
 }
 
+/** Of the archive: a full queue, a failed write, a fragment beyond its size. Others are bugs. */
+const LOSSES = new Set<ErrorKind>(['unavailable', 'limit-exceeded'])
 const MAX_HELD_MS = 1_000
 const MAX_HELD_BYTES = 1024 * 1024
 const REPORT_EVERY_MS = 1_000

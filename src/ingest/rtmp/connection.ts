@@ -34,7 +34,11 @@ export class RtmpConnection {
   #greeting: Buffer | null = Buffer.alloc(0)
   #receivedBytes = 0
   #acknowledgedBytes = 0
-  #windowBytes = WINDOW_BYTES
+  /**
+   * The peer's; it gets acknowledgements if it asks for them (§5.4.4). Unasked ones do harm: a client
+   * that closes without having read them resets the connection and its last media is lost with it.
+   */
+  #windowBytes = Number.POSITIVE_INFINITY
   #outChunkBytes = DEFAULT_CHUNK_BYTES
   #heardSinceTick = false
   #authorised = false

@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type DropArgument, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import type { IngestDeps } from '../ingest-deps.ts'
 import type { IngestSession } from '../session-info.ts'
@@ -80,7 +80,7 @@ export async function startRtmpServer(
     socket.once('close', () => sockets.delete(socket))
   })
   server.on('tlsClientError', (error: Error) => deps.log.debug({ err: error }, 'TLS refused'))
-  server.on('drop', (dropped) => {
+  server.on('drop', (dropped?: DropArgument) => {
     deps.events.sessionRefused({
       protocol,
       peer: `${dropped?.remoteAddress}:${dropped?.remotePort}`,
