@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { ServiceError } from '../domain/errors.ts'
 import { parseFragmentNumber, type Fragment, type FragmentNumber } from '../domain/fragment.ts'
 import type { StreamId } from '../domain/stream.ts'
@@ -15,21 +15,15 @@ import type {
   FragmentWriter,
   StoredFragment,
 } from './archive.ts'
-import {
-  Catalogue,
-  type ChunkRow,
-  type FinishedChunk,
-  type GarbageRow,
-  type OpenChunkRow,
-} from './catalogue.ts'
+import { Catalogue } from './catalogue.ts'
 import type { ChunkFile } from './chunk-file.ts'
-import { firstCounterOf, toSidecarPath } from './chunk-layout.ts'
+import { firstCounterOf } from './chunk-layout.ts'
 import { ChunkReader, fragmentNotFound } from './chunk-reader.ts'
-import { timeSpanOf } from './chunk-span.ts'
-import { isFileError, nodeFiles, type ArchiveFiles } from './files.ts'
-import { toFragment, type FragmentRow } from './fragment-row.ts'
-import { recoverChunk } from './recovery.ts'
-import { counterOf, StreamState, type Numbering } from './stream-state.ts'
+import { ChunkRemoval } from './chunk-removal.ts'
+import { ChunkSearch } from './chunk-search.ts'
+import { nodeFiles, type ArchiveFiles } from './files.ts'
+import { StartupRecovery } from './startup-recovery.ts'
+import { counterOf, StreamState } from './stream-state.ts'
 import { StreamWriter } from './stream-writer.ts'
 
 export type ArchiveDeps = {
@@ -46,15 +40,9 @@ export type ArchiveDeps = {
 
 const EXPIRY_INTERVAL_MS = 30_000
 
-/** Expired chunks taken from the catalogue at a time. */
-const EXPIRY_BATCH = 1000
-
-/** Chunks recovered side by side; each is a few reads and two syncs. */
-const RECOVERIES_AT_ONCE = 8
-
 /**
- * Opens the archive: ends what was open when the process ended, finishes deletions that were
- * begun, and starts expiry. Takes as long as there are open chunks, however old the archive is.
+ * Opens the archive: ends what was open when the process ended, finishes removals that were begun,
+ * and starts expiry.
  */
 export async function openArchive(
   deps: ArchiveDeps,
@@ -73,35 +61,47 @@ export class ChunkArchive implements Archive {
   readonly #log: Log
   readonly #catalogue: Catalogue
   readonly #reader: ChunkReader
+  readonly #search: ChunkSearch
+  readonly #removal: ChunkRemoval
+  readonly #recovery: StartupRecovery
   readonly #states = new Map<StreamId, Promise<StreamState>>()
   readonly #writers = new Map<StreamId, StreamWriter>()
-  /** Open chunks of an earlier process that could not be ended; tried again. */
-  readonly #unrecovered = new Map<StreamId, OpenChunkRow[]>()
   readonly #retiring = new Set<ChunkFile>()
   readonly #stopping = new AbortController()
   #expiry: Promise<void> = Promise.resolve()
 
   constructor(deps: ArchiveDeps, options: ArchiveOptions) {
+    const { directory, events, files = nodeFiles } = deps
+    const { nameOf } = options
     this.#deps = deps
-    this.#files = deps.files ?? nodeFiles
+    this.#files = files
     this.#options = options
     this.#log = deps.log.child({ component: 'archive' })
-    this.#catalogue = new Catalogue(deps.meta)
-    this.#reader = new ChunkReader(deps.directory, this.#files)
+    const catalogue = new Catalogue(deps.meta)
+    const reader = new ChunkReader(directory, files)
+    const removal = new ChunkRemoval({ directory, files, catalogue, reader, events, nameOf })
+    this.#catalogue = catalogue
+    this.#reader = reader
+    this.#removal = removal
+    this.#search = new ChunkSearch(catalogue, reader)
+    this.#recovery = new StartupRecovery({
+      ...{ directory, files, catalogue, removal, events, nameOf },
+      log: this.#log,
+    })
   }
 
   async start(): Promise<void> {
     await this.#files.makeDirectory(this.#deps.directory)
-    await this.#collectGarbage()
+    await this.#removal.collectGarbage()
     for (const streamId of await this.#catalogue.removals()) await this.remove(streamId)
-    await this.#recoverAll()
+    await this.#recovery.recoverAll()
     this.#expiry = this.#expireForever()
   }
 
   async openWriter(streamId: StreamId): Promise<FragmentWriter> {
     this.#stopping.signal.throwIfAborted()
-    await this.#recoverStream(streamId)
-    if (this.#unrecovered.has(streamId)) throw unrecovered()
+    if (await this.#recovery.recoverStream(streamId)) await this.#reloadState(streamId)
+    if (this.#recovery.isWaiting(streamId)) throw notRecovered()
     const state = await this.#state(streamId)
     if (state.writerOpen) {
       throw new ServiceError('conflict', 'StreamBusy', 'The stream has a writer already.')
@@ -123,21 +123,7 @@ export class ChunkArchive implements Archive {
   async list(streamId: StreamId, range: FragmentRange): Promise<readonly Fragment[]> {
     const cutoff = this.#cutoff(streamId)
     if (cutoff === null || range.limit <= 0 || range.to <= range.from) return []
-    const startOf = (row: FragmentRow) => timeSpanOf(row, range.by).from
-    let found: { readonly row: FragmentRow; readonly chunkId: string }[] = []
-    for await (const chunk of this.#chunksInRange(streamId, range)) {
-      const last = found[range.limit - 1]
-      if (last !== undefined && startOf(last.row) < chunk.from) break
-      if (isExpired(chunk.row, cutoff)) continue
-      for (const row of await this.#rowsOf(chunk)) {
-        const { from, to } = timeSpanOf(row, range.by)
-        if (from >= range.to || to <= range.from || row.serverTimestamp <= cutoff) continue
-        found.push({ row, chunkId: chunk.row.chunkId })
-      }
-      found.sort((a, b) => startOf(a.row) - startOf(b.row) || a.row.counter - b.row.counter)
-      found = found.slice(0, range.limit)
-    }
-    return found.map(({ row, chunkId }) => toFragment(row, streamId, chunkId))
+    return this.#search.inRange(await this.#state(streamId), range, cutoff)
   }
 
   async after(
@@ -145,52 +131,46 @@ export class ChunkArchive implements Archive {
     fragmentNumber: FragmentNumber | null,
     limit: number,
   ): Promise<readonly Fragment[]> {
+    const counter = fragmentNumber === null ? 0 : parseNumber(fragmentNumber)
     const cutoff = this.#cutoff(streamId)
     if (cutoff === null || limit <= 0) return []
-    const counter = fragmentNumber === null ? 0 : parseNumber(fragmentNumber)
     const state = await this.#state(streamId)
-    if (state.knowsAllAfter(counter)) {
-      return state.newest
-        .filter((fragment) => counterOf(fragment) > counter && fragment.serverTimestamp > cutoff)
-        .slice(0, limit)
+    if (!state.knowsAllAfter(counter)) {
+      return this.#search.fromCounter(state, counter + 1, { cutoff, limit })
     }
-    const found: Fragment[] = []
-    for await (const { row: chunk, rows } of this.#chunksByNumber(state, counter, cutoff)) {
-      for (const row of rows) {
-        if (row.counter <= counter || row.serverTimestamp <= cutoff) continue
-        found.push(toFragment(row, streamId, chunk.chunkId))
-        if (found.length === limit) return found
-      }
-    }
-    return found
+    return state.newest
+      .filter((fragment) => counterOf(fragment) > counter && fragment.serverTimestamp > cutoff)
+      .slice(0, limit)
   }
 
   async newest(streamId: StreamId, count: number): Promise<readonly Fragment[]> {
     const cutoff = this.#cutoff(streamId)
     if (cutoff === null || count <= 0) return []
     const state = await this.#state(streamId)
-    const visible = (fragment: Fragment) => fragment.serverTimestamp > cutoff
-    if (count <= state.newest.length || state.knowsAllAfter(0)) {
-      return state.newest.filter(visible).slice(-count)
-    }
-    return (await this.#readNewest(state, count)).filter(visible).slice(-count)
+    const known = count <= state.newest.length || state.knowsAllAfter(0)
+    const newest = known ? state.newest : await this.#search.newest(state, count)
+    return newest.slice(-count).filter(({ serverTimestamp }) => serverTimestamp > cutoff)
   }
 
   async find(streamId: StreamId, fragmentNumber: FragmentNumber): Promise<Fragment | null> {
     const cutoff = this.#cutoff(streamId)
     const parts = parseFragmentNumber(fragmentNumber)
-    if (cutoff === null || parts === null || parts.counter === 0) return null
-    const [fragment] = await this.#numbersFrom(streamId, parts.counter)
-    if (fragment?.fragmentNumber !== fragmentNumber) return null
-    return fragment.serverTimestamp > cutoff ? fragment : null
+    if (cutoff === null || parts === null) return null
+    const state = await this.#state(streamId)
+    const isIt = (fragment: Fragment) => fragment.fragmentNumber === fragmentNumber
+    const known = state.newest.find(isIt)
+    if (known !== undefined) return known.serverTimestamp > cutoff ? known : null
+    const limit = 1
+    const found = await this.#search.fromCounter(state, parts.counter, { cutoff, limit })
+    return found.find(isIt) ?? null
   }
 
   async read(fragment: Fragment): Promise<StoredFragment> {
     const { streamId, place, serverTimestamp } = fragment
     const cutoff = this.#cutoff(streamId)
-    const chunk = this.#catalogue.chunk(streamId, firstCounterOf(place.chunkId))
     const hidden = cutoff === null || serverTimestamp <= cutoff
-    if (hidden || chunk?.chunkId !== place.chunkId) throw fragmentNotFound(fragment)
+    const chunk = hidden ? null : this.#catalogue.chunk(streamId, firstCounterOf(place.chunkId))
+    if (chunk?.chunkId !== place.chunkId) throw fragmentNotFound(fragment)
     return this.#reader.readFragment(chunk, fragment)
   }
 
@@ -200,14 +180,14 @@ export class ChunkArchive implements Archive {
     signal: AbortSignal,
   ): Promise<void> {
     signal.throwIfAborted()
-    this.#stopping.signal.throwIfAborted()
     const counter = fragmentNumber === null ? 0 : parseNumber(fragmentNumber)
     const state = await this.#state(streamId)
-    const cutoff = this.#cutoff(streamId) ?? Infinity
+    this.#stopping.signal.throwIfAborted()
     const newest = state.newest.at(-1)
-    const there = newest !== undefined && counterOf(newest) > counter
-    if (there && newest.serverTimestamp > cutoff) return
-    await state.waitFor(Math.max(counter, state.numbering.lastCounter), signal)
+    const newestCounter = newest === undefined ? 0 : counterOf(newest)
+    const visible = newest !== undefined && newest.serverTimestamp > this.#cutoffOrAll(streamId)
+    if (newestCounter > counter && visible) return
+    await state.waitFor(Math.max(counter, newestCounter), signal)
   }
 
   async usage(streamId: StreamId): Promise<ArchiveUsage> {
@@ -231,10 +211,10 @@ export class ChunkArchive implements Archive {
     await this.#catalogue.beginRemoval(streamId)
     const state = await this.#state(streamId)
     state.rejectWaiters(new ServiceError('not-found', 'StreamRemoved', 'The stream was removed.'))
-    for (const chunk of state.liveChunks) await this.#retire(state, chunk)
-    this.#unrecovered.delete(streamId)
+    await this.#retireEnded(state)
+    this.#recovery.forget(streamId)
     for await (const chunk of this.#catalogue.chunksFrom(streamId, 0)) {
-      await this.#removeChunk(streamId, chunk, 'stream-removed')
+      await this.#removal.remove(streamId, chunk, 'stream-removed')
     }
     this.#states.delete(streamId)
     await this.#files.removeEmptyDirectory(join(this.#deps.directory, streamId))
@@ -246,11 +226,19 @@ export class ChunkArchive implements Archive {
    * ends idle chunks that are past their age, and tries again what failed before.
    */
   async expire(): Promise<void> {
-    await this.#collectGarbage()
-    for (const streamId of [...this.#unrecovered.keys()]) await this.#recoverStream(streamId)
+    await this.#removal.collectGarbage()
+    for (const streamId of await this.#recovery.retry()) await this.#reloadState(streamId)
     for (const writer of this.#writers.values()) writer.finishIdleChunk()
-    await this.#retireEnded()
-    for (const streamId of await this.#catalogue.streams()) await this.#expireStream(streamId)
+    for (const loading of this.#states.values()) await this.#retireEnded(await loading)
+    for (const streamId of await this.#catalogue.streams()) {
+      // A stream that nobody knows is hidden but kept: only `remove` deletes without an age.
+      const cutoff = this.#cutoff(streamId)
+      if (cutoff === null) continue
+      for await (const { chunkId } of this.#removal.expire(streamId, cutoff)) {
+        const state = await this.#states.get(streamId)
+        state?.forgetChunk(chunkId)
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -261,12 +249,10 @@ export class ChunkArchive implements Archive {
     const writers = [...this.#writers.values()]
     await Promise.all(writers.map((writer) => writer[Symbol.asyncDispose]()))
     for (const loading of this.#states.values()) {
-      await loading.then(
-        (state) => state.rejectWaiters(closed),
-        () => undefined, // it never was loaded
-      )
+      const state = await loading.catch(() => null) // it never was loaded
+      state?.rejectWaiters(closed)
+      if (state !== null) await this.#retireEnded(state)
     }
-    await this.#retireEnded()
     await this.#reader[Symbol.asyncDispose]()
   }
 
@@ -279,151 +265,38 @@ export class ChunkArchive implements Archive {
     return retentionMs === null ? null : this.#deps.clock.now() - retentionMs
   }
 
+  #cutoffOrAll(streamId: StreamId): number {
+    return this.#cutoff(streamId) ?? Infinity
+  }
+
   #state(streamId: StreamId): Promise<StreamState> {
     let loading = this.#states.get(streamId)
     if (loading === undefined) {
-      loading = this.#loadState(streamId)
+      loading = this.#load(new StreamState(streamId))
       this.#states.set(streamId, loading)
       loading.catch(() => this.#states.delete(streamId)) // the next caller tries again
     }
     return loading
   }
 
-  async #loadState(streamId: StreamId): Promise<StreamState> {
-    const state = new StreamState(streamId, UNNUMBERED)
-    await this.#reloadState(state)
-    return state
+  /** Who holds the state sees what was recovered. */
+  async #reloadState(streamId: StreamId): Promise<void> {
+    const state = await this.#states.get(streamId)
+    if (state !== undefined) await this.#load(state)
   }
 
-  async #reloadState(state: StreamState): Promise<void> {
-    const newest = await this.#readNewest(state, StreamState.WINDOW)
+  async #load(state: StreamState): Promise<StreamState> {
+    const newest = await this.#search.newest(state, StreamState.WINDOW)
     const stream = this.#catalogue.stream(state.streamId)
     const last = newest.at(-1)
-    const numbering: Numbering = {
+    const numbering = {
       counter: stream.nextCounter,
       sequence: stream.nextSequence,
       discontinuitySequence: stream.discontinuitySequence,
       lastCounter: last === undefined ? 0 : counterOf(last),
     }
-    state.reload(numbering, newest)
-  }
-
-  /** From the chunks, the newest `count`, oldest of them first. */
-  async #readNewest(state: StreamState, count: number): Promise<readonly Fragment[]> {
-    const { streamId } = state
-    let newest: Fragment[] = []
-    const live = liveByCounter(state)
-    for await (const chunk of this.#catalogue.chunksBackwards(streamId)) {
-      const rows = await this.#rowsOf({ row: chunk, live: live.get(chunk.firstCounter) })
-      newest = [...rows.map((row) => toFragment(row, streamId, chunk.chunkId)), ...newest]
-      if (newest.length >= count) break
-    }
-    return newest.slice(-count)
-  }
-
-  async #numbersFrom(streamId: StreamId, counter: number): Promise<readonly Fragment[]> {
-    const state = await this.#state(streamId)
-    const known = state.newest.find((fragment) => counterOf(fragment) === counter)
-    if (known !== undefined) return [known]
-    for await (const { row: chunk, rows } of this.#chunksByNumber(state, counter, -Infinity)) {
-      const row = rows.find((candidate) => candidate.counter >= counter)
-      return row === undefined ? [] : [toFragment(row, streamId, chunk.chunkId)]
-    }
-    return []
-  }
-
-  /** Chunks that may hold counters from this one on, with their rows, in order of number. */
-  async *#chunksByNumber(state: StreamState, counter: number, cutoff: number) {
-    const live = liveByCounter(state)
-    for await (const row of this.#catalogue.chunksFrom(state.streamId, counter)) {
-      if (isExpired(row, cutoff)) continue
-      yield { row, rows: await this.#rowsOf({ row, live: live.get(row.firstCounter) }) }
-    }
-  }
-
-  /** Chunks that overlap the range, live ones included, in order of their beginning. */
-  async *#chunksInRange(streamId: StreamId, range: FragmentRange): AsyncGenerator<RangedChunk> {
-    const state = await this.#state(streamId)
-    // Those that are live now, before the catalogue is asked: none is missed that moves over.
-    let live = [...state.liveChunks].flatMap((chunk): RangedChunk[] => {
-      const span = chunk.span?.[range.by]
-      if (span === undefined || span.from >= range.to || span.to <= range.from) return []
-      return [{ row: chunk.row, live: chunk, from: span.from }]
-    })
-    live.sort((a, b) => a.from - b.from)
-    const liveCounters = new Set(live.map(({ row }) => row.firstCounter))
-    for await (const { firstCounter, from } of this.#catalogue.chunksByTime(
-      streamId,
-      range.by,
-      range,
-    )) {
-      yield* live.filter((chunk) => chunk.from <= from)
-      live = live.filter((chunk) => chunk.from > from)
-      const row = this.#catalogue.chunk(streamId, firstCounter)
-      if (row !== null && !liveCounters.has(firstCounter)) yield { row, from }
-    }
-    yield* live
-  }
-
-  /** Persisted rows; none when the chunk went away meanwhile. */
-  async #rowsOf(chunk: ChunkToRead): Promise<readonly FragmentRow[]> {
-    if (chunk.live !== undefined) return this.#reader.liveRows(chunk.row, chunk.live.rowCount)
-    if (chunk.row.state === 'finished') return this.#reader.finishedRows(chunk.row)
-    return []
-  }
-
-  async #recoverAll(): Promise<void> {
-    for (const { streamId, chunk } of await this.#catalogue.openChunks()) {
-      if (chunk.state !== 'open') continue
-      const chunks = this.#unrecovered.get(streamId) ?? []
-      this.#unrecovered.set(streamId, [...chunks, chunk])
-    }
-    const streamIds = [...this.#unrecovered.keys()]
-    const next = async () => {
-      for (let id = streamIds.shift(); id !== undefined; id = streamIds.shift()) {
-        await this.#recoverStream(id)
-      }
-    }
-    await Promise.all(Array.from({ length: RECOVERIES_AT_ONCE }, next))
-  }
-
-  /** Ends the chunks that an earlier process left open; what fails stays for the next attempt. */
-  async #recoverStream(streamId: StreamId): Promise<void> {
-    for (const chunk of this.#unrecovered.get(streamId) ?? []) {
-      try {
-        await this.#recover(streamId, chunk)
-      } catch (err) {
-        this.#log.error({ err, streamId, chunkId: chunk.chunkId }, 'chunk not recovered')
-        return
-      }
-      const rest = this.#unrecovered.get(streamId)?.filter((other) => other !== chunk) ?? []
-      if (rest.length === 0) this.#unrecovered.delete(streamId)
-      else this.#unrecovered.set(streamId, rest)
-      const state = await this.#states.get(streamId)
-      if (state !== undefined) await this.#reloadState(state)
-    }
-  }
-
-  async #recover(streamId: StreamId, chunk: OpenChunkRow): Promise<void> {
-    const { directory, events } = this.#deps
-    const successor = await this.#sequenceAfter(streamId, chunk)
-    const recovery = await recoverChunk(chunk, successor, { directory, files: this.#files })
-    const { finished, found, cutBytes } = recovery
-    if (finished === null) {
-      if (recovery.missing) await this.#catalogue.skipNumbers(streamId)
-      await this.#drop(streamId, chunk)
-    } else {
-      await this.#catalogue.finishChunk(streamId, finished)
-    }
-    const stream = this.#options.nameOf(streamId)
-    events.chunkRecovered({ stream, chunkId: chunk.chunkId, fragments: found, cutBytes })
-  }
-
-  async #sequenceAfter(streamId: StreamId, chunk: OpenChunkRow): Promise<number | null> {
-    for await (const other of this.#catalogue.chunksFrom(streamId, chunk.firstCounter)) {
-      if (other.firstCounter > chunk.firstCounter) return other.firstSequence
-    }
-    return null
+    state.load(numbering, newest)
+    return state
   }
 
   /** Moves a live chunk into the catalogue, or away when it holds nothing. Never rejects. */
@@ -435,12 +308,9 @@ export class ChunkArchive implements Archive {
     try {
       await chunk.seal()
       if (!state.liveChunks.has(chunk)) return // the catalogue never took it
-      if (chunk.span === null) {
-        await this.#drop(streamId, chunk.row)
-      } else {
-        const { row, span, length: bytes } = chunk
-        await this.#catalogue.finishChunk(streamId, { ...row, state: 'finished', bytes, span })
-      }
+      const { row, span, length: bytes } = chunk
+      if (span === null) await this.#removal.drop(streamId, row)
+      else await this.#catalogue.finishChunk(streamId, { ...row, state: 'finished', bytes, span })
       state.liveChunks.delete(chunk)
     } catch (err) {
       // It stays readable, and in line for the next round of expiry or the next start.
@@ -451,70 +321,8 @@ export class ChunkArchive implements Archive {
   }
 
   /** Tries chunks again that could not be finished. */
-  async #retireEnded(): Promise<void> {
-    for (const loading of this.#states.values()) {
-      const state = await loading.catch(() => null) // it never was loaded
-      for (const chunk of state?.liveChunks ?? []) {
-        if (chunk.ended) await this.#retire(state!, chunk)
-      }
-    }
-  }
-
-  async #expireStream(streamId: StreamId): Promise<void> {
-    // A stream that nobody knows is hidden but kept: only `remove` deletes without an age.
-    const cutoff = this.#cutoff(streamId)
-    if (cutoff === null) return
-    let expired: readonly FinishedChunk[]
-    do {
-      expired = await this.#catalogue.expiredBy(streamId, cutoff, EXPIRY_BATCH)
-      for (const chunk of expired) await this.#removeChunk(streamId, chunk, 'retention')
-    } while (expired.length === EXPIRY_BATCH)
-  }
-
-  async #removeChunk(streamId: StreamId, chunk: ChunkRow, reason: string): Promise<void> {
-    if (!(await this.#drop(streamId, chunk))) return
-    const state = await this.#states.get(streamId)
-    state?.forgetChunk(chunk.chunkId)
-    this.#deps.events.chunkRemoved({
-      ...{ stream: this.#options.nameOf(streamId), chunkId: chunk.chunkId, reason },
-      sizeBytes: chunk.state === 'finished' ? chunk.bytes : 0,
-    })
-  }
-
-  /** @returns whether it was there */
-  async #drop(streamId: StreamId, chunk: ChunkRow): Promise<boolean> {
-    const garbage = await this.#catalogue.dropChunk(streamId, chunk.firstCounter)
-    if (garbage !== null) await this.#discard(garbage)
-    return garbage !== null
-  }
-
-  /** Unlinks what a garbage row names; only when that is on disk does the row go. */
-  async #discard(garbage: GarbageRow): Promise<void> {
-    this.#reader.forget(garbage.path)
-    const path = join(this.#deps.directory, garbage.path)
-    const day = dirname(path)
-    await this.#unlinkIfThere(toSidecarPath(path))
-    await this.#unlinkIfThere(path)
-    try {
-      await this.#files.syncDirectory(day)
-    } catch (error) {
-      if (!isFileError(error, 'ENOENT')) throw error
-    }
-    await this.#files.removeEmptyDirectory(day)
-    await this.#catalogue.forgetGarbage(garbage)
-  }
-
-  async #unlinkIfThere(path: string): Promise<void> {
-    try {
-      await this.#files.unlink(path)
-    } catch (error) {
-      if (!isFileError(error, 'ENOENT')) throw error
-    }
-  }
-
-  /** Deletions that a crash or a failure interrupted. */
-  async #collectGarbage(): Promise<void> {
-    for (const garbage of await this.#catalogue.garbage()) await this.#discard(garbage)
+  async #retireEnded(state: StreamState): Promise<void> {
+    for (const chunk of state.liveChunks) if (chunk.ended) await this.#retire(state, chunk)
   }
 
   async #expireForever(): Promise<void> {
@@ -530,24 +338,6 @@ export class ChunkArchive implements Archive {
   }
 }
 
-const UNNUMBERED: Numbering = {
-  counter: 1,
-  sequence: 0,
-  discontinuitySequence: 0,
-  lastCounter: 0,
-}
-
-type ChunkToRead = { readonly row: ChunkRow; readonly live?: ChunkFile | undefined }
-type RangedChunk = ChunkToRead & { readonly from: number }
-
-function isExpired(chunk: ChunkRow, cutoff: number): boolean {
-  return chunk.state === 'finished' && chunk.span.lastServerTimestamp <= cutoff
-}
-
-function liveByCounter(state: StreamState): ReadonlyMap<number, ChunkFile> {
-  return new Map([...state.liveChunks].map((chunk) => [chunk.row.firstCounter, chunk]))
-}
-
 function parseNumber(fragmentNumber: FragmentNumber): number {
   const parts = parseFragmentNumber(fragmentNumber)
   if (parts !== null) return parts.counter
@@ -558,7 +348,7 @@ function parseNumber(fragmentNumber: FragmentNumber): number {
   )
 }
 
-function unrecovered(): ServiceError {
+function notRecovered(): ServiceError {
   return new ServiceError(
     'unavailable',
     'ArchiveWriteFailed',

@@ -22,7 +22,7 @@ export class StreamState {
   static readonly WINDOW = 32
 
   readonly streamId: StreamId
-  numbering: Numbering
+  numbering: Numbering = NEW_STREAM
   /** Chunks that the catalogue does not know as finished, oldest first. */
   readonly liveChunks = new Set<ChunkFile>()
   writerOpen = false
@@ -30,9 +30,8 @@ export class StreamState {
   #windowIsAll = true
   readonly #waiters = new Set<Waiter>()
 
-  constructor(streamId: StreamId, numbering: Numbering) {
+  constructor(streamId: StreamId) {
     this.streamId = streamId
-    this.numbering = numbering
   }
 
   /** The newest persisted fragments, oldest first, up to {@link StreamState.WINDOW}. */
@@ -47,11 +46,11 @@ export class StreamState {
   }
 
   /**
-   * Starts again from what is on disk; who waits goes on waiting.
+   * Takes over what is on disk; who waits goes on waiting.
    *
    * @param newest the newest persisted fragments, oldest first
    */
-  reload(numbering: Numbering, newest: readonly Fragment[]): void {
+  load(numbering: Numbering, newest: readonly Fragment[]): void {
     this.numbering = numbering
     this.#newest = newest.slice(-StreamState.WINDOW)
     this.#windowIsAll = newest.length < StreamState.WINDOW
@@ -89,6 +88,13 @@ export class StreamState {
   rejectWaiters(reason: unknown): void {
     for (const { deferred } of this.#waiters) deferred.reject(reason)
   }
+}
+
+const NEW_STREAM: Numbering = {
+  counter: 1,
+  sequence: 0,
+  discontinuitySequence: 0,
+  lastCounter: 0,
 }
 
 type Waiter = { readonly counter: number; readonly deferred: Deferred<void> }

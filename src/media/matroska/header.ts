@@ -178,7 +178,8 @@ function readTrackEntry(bytes: Uint8Array, entry: ElementHead): TrackEntry {
     else if (id === ElementId.TrackType) type = readUnsigned(bytes, child)
     else if (id === ElementId.CodecId) codecId = readText(bytes, child)
     else if (id === ElementId.CodecPrivate) {
-      codecPrivate = bytes.slice(dataOffset, dataOffset + size) // outlives the receive buffer
+      // A copy, because it outlives the bytes that it came in (and Buffer's slice would be none).
+      codecPrivate = Uint8Array.from(bytes.subarray(dataOffset, dataOffset + size))
     } else if (id === ElementId.Video) video = readVideo(bytes, child)
     else if (id === ElementId.Audio) audio = readAudio(bytes, child)
     else if (id === ElementId.ContentEncodings) {

@@ -1,0 +1,104 @@
+import type { StreamId } from '../domain/stream.ts'
+import type { Events } from '../observe/events.ts'
+import type { Log } from '../observe/log.ts'
+import type { Catalogue, OpenChunkRow } from './catalogue.ts'
+import type { ChunkRemoval } from './chunk-removal.ts'
+import type { ArchiveFiles } from './files.ts'
+import { recoverChunk } from './recovery.ts'
+
+/** Chunks recovered side by side; each is a few reads and two syncs. */
+const RECOVERIES_AT_ONCE = 8
+
+/**
+ * Ends the chunks that an earlier process left open, and only these: it takes as long as there are
+ * open chunks, however old the archive is. What fails is kept in line and tried again.
+ */
+export class StartupRecovery {
+  readonly #deps: RecoveryDeps
+  readonly #waiting = new Map<StreamId, readonly OpenChunkRow[]>()
+
+  constructor(deps: RecoveryDeps) {
+    this.#deps = deps
+  }
+
+  /** While true, the stream's numbering is not known and nothing may be added to it. */
+  isWaiting(streamId: StreamId): boolean {
+    return this.#waiting.has(streamId)
+  }
+
+  async recoverAll(): Promise<void> {
+    for (const { streamId, chunk } of await this.#deps.catalogue.openChunks()) {
+      if (chunk.state !== 'open') continue
+      this.#waiting.set(streamId, [...(this.#waiting.get(streamId) ?? []), chunk])
+    }
+    const streamIds = [...this.#waiting.keys()]
+    const next = async () => {
+      for (let id = streamIds.shift(); id !== undefined; id = streamIds.shift()) {
+        await this.recoverStream(id)
+      }
+    }
+    await Promise.all(Array.from({ length: RECOVERIES_AT_ONCE }, next))
+  }
+
+  /** Streams of which something was recovered this time. */
+  async retry(): Promise<readonly StreamId[]> {
+    const recovered: StreamId[] = []
+    for (const streamId of [...this.#waiting.keys()]) {
+      if (await this.recoverStream(streamId)) recovered.push(streamId)
+    }
+    return recovered
+  }
+
+  /** Never rejects. Answers whether all of the stream's chunks are ended now and were not before. */
+  async recoverStream(streamId: StreamId): Promise<boolean> {
+    const chunks = this.#waiting.get(streamId)
+    if (chunks === undefined) return false
+    for (const [i, chunk] of chunks.entries()) {
+      try {
+        await this.#recover(streamId, chunk)
+        this.#waiting.set(streamId, chunks.slice(i + 1))
+      } catch (err) {
+        this.#deps.log.error({ err, streamId, chunkId: chunk.chunkId }, 'chunk not recovered')
+        return false
+      }
+    }
+    this.#waiting.delete(streamId)
+    return true
+  }
+
+  forget(streamId: StreamId): void {
+    this.#waiting.delete(streamId)
+  }
+
+  async #recover(streamId: StreamId, chunk: OpenChunkRow): Promise<void> {
+    const { catalogue, removal, directory, files, events, nameOf } = this.#deps
+    const successor = await this.#sequenceAfter(streamId, chunk)
+    const recovery = await recoverChunk(chunk, successor, { directory, files })
+    const { finished, found, cutBytes } = recovery
+    if (finished === null) {
+      if (recovery.missing) await catalogue.skipNumbers(streamId)
+      await removal.drop(streamId, chunk)
+    } else {
+      await catalogue.finishChunk(streamId, finished)
+    }
+    const stream = nameOf(streamId)
+    events.chunkRecovered({ stream, chunkId: chunk.chunkId, fragments: found, cutBytes })
+  }
+
+  async #sequenceAfter(streamId: StreamId, chunk: OpenChunkRow): Promise<number | null> {
+    for await (const other of this.#deps.catalogue.chunksFrom(streamId, chunk.firstCounter)) {
+      if (other.firstCounter > chunk.firstCounter) return other.firstSequence
+    }
+    return null
+  }
+}
+
+type RecoveryDeps = {
+  readonly directory: string
+  readonly files: ArchiveFiles
+  readonly catalogue: Catalogue
+  readonly removal: ChunkRemoval
+  readonly events: Events
+  readonly log: Log
+  readonly nameOf: (streamId: StreamId) => string
+}
