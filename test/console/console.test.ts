@@ -1,0 +1,259 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, watch } from 'node:fs'
+import { join } from 'node:path'
+import { chromium, type Browser, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { isInstalled } from '../support/installed.ts'
+import { scratchDirectory, untilTestEnds } from '../support/scratch.ts'
+import { sharedMedia } from '../support/shared-media.ts'
+import { CONSOLE_DIRECTORY, fakeState, startFakeService, type FakeState } from './fake-service.ts'
+
+const CHROMIUM = '/usr/bin/chromium'
+/** Set to a folder to keep pictures of the pages. */
+const SCREENSHOTS = process.env.KINORA_SCREENSHOTS
+const DESKTOP = { width: 1280, height: 800 }
+const PHONE = { width: 390, height: 844 }
+
+function canRun(): boolean {
+  const missing = [CHROMIUM, join(CONSOLE_DIRECTORY, 'index.html')].filter((p) => !existsSync(p))
+  for (const path of missing) console.warn(`skipped: ${path} is not there`)
+  return missing.length === 0
+}
+
+describe.skipIf(!canRun())('the console in Chromium', () => {
+  let browser: Browser
+  beforeAll(async () => {
+    browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: [
+        '--headless=new',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    })
+  })
+  afterAll(async () => {
+    await browser.close()
+  })
+
+  async function openPage(state: FakeState, path = '', viewport = DESKTOP) {
+    const service = untilTestEnds(await startFakeService(state))
+    const page = await browser.newPage({ viewport })
+    onTestFinished(async () => {
+      await page.close()
+    })
+    const outside: string[] = []
+    const errors: string[] = []
+    page.on('request', (request) => {
+      if (!/^(blob:|data:)/.test(request.url()) && !request.url().startsWith(service.url)) {
+        outside.push(request.url())
+      }
+    })
+    page.on('pageerror', (error) => errors.push(String(error)))
+    page.on('console', (message) => {
+      if (/Content Security Policy/.test(message.text())) errors.push(message.text())
+    })
+    await page.goto(service.url + path)
+    return { page, service, outside, errors }
+  }
+
+  async function keepPicture(page: Page, name: string): Promise<void> {
+    if (SCREENSHOTS === undefined) return
+    await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: false })
+  }
+
+  test('shows the streams, the state of each, and asks nobody else', async () => {
+    const { page, outside, errors } = await openPage(fakeState())
+
+    await page.getByRole('link', { name: /front-door/ }).waitFor()
+    const streams = await page.locator('.stream').allInnerTexts()
+
+    expect(streams[0]).toMatch(/live[^]*H\.264 · 480×360 · 10 fps · 512 kbit\/s/i)
+    expect(streams[0]).toContain('5.3 GB kept · 7 days retention')
+    expect(streams[1]).toMatch(/idle[^]*Last media 1 h ago/i)
+    expect(streams[2]).toContain('No media yet')
+    expect(await page.getByText('hook phone: 12 sent').count()).toBe(1)
+    expect({ outside, errors }).toEqual({ outside: [], errors: [] })
+  })
+
+  test('lists what was seen, with pictures, and plays a moment when asked by keyboard', async () => {
+    const { page, service } = await openPage(fakeState())
+    const first = page.locator('.sighting').first()
+    await first.waitFor()
+    await page.locator('.sighting img').first().waitFor()
+    const asked = page.waitForRequest(/master\.m3u8\?from=\d+&to=\d+$/)
+    const detections = page.waitForRequest(/detections\?stream=front-door&limit=1000&from=/)
+
+    await first.focus()
+    await page.keyboard.press('Enter')
+    const range = new URL((await asked).url()).searchParams
+    await detections
+
+    const [from, to] = [Number(range.get('from')), Number(range.get('to'))]
+    expect(to - from).toBeGreaterThan(10_000)
+    expect(to - from).toBeLessThan(60_000)
+    await page.getByRole('button', { name: 'Back to live' }).click()
+    await page.getByRole('button', { name: 'Back to live' }).waitFor({ state: 'detached' })
+    expect(service.requests.some((line) => /image\.jpg\?at=\d+&width=240/.test(line))).toBe(true)
+  })
+
+  test('an empty service tells how to send the first video', async () => {
+    const state = fakeState({ streams: [] })
+    const { page } = await openPage(state)
+
+    await page.getByText('Send your first video').waitFor()
+
+    expect(await page.locator('pre').innerText()).toBe(
+      'ffmpeg -re -i video.mp4 -c copy -f flv "rtmp://127.0.0.1:1935/live/<stream>?key=<publish key>"',
+    )
+    await keepPicture(page, 'empty-desktop')
+    await page.setViewportSize(PHONE)
+    await keepPicture(page, 'empty-phone')
+  })
+
+  test('an idle stream offers its last minute; one without media the command', async () => {
+    const { page } = await openPage(fakeState(), '#/streams/parking-lot-north')
+    await page.getByRole('button', { name: 'Play the last minute' }).waitFor()
+    await keepPicture(page, 'idle-desktop')
+
+    await page.getByRole('link', { name: /garage/ }).click()
+    await page.getByText('Nothing has been sent to this stream yet').waitFor()
+
+    expect(await page.locator('pre').innerText()).toContain('/live/garage?key=')
+    await keepPicture(page, 'no-media-desktop')
+  })
+
+  test('a service that fails is said to, and the page recovers by itself', async () => {
+    const state = fakeState()
+    const { page } = await openPage(state)
+    await page.getByRole('link', { name: /front-door/ }).waitFor()
+
+    state.isDown = true
+    await page.locator('.banner').getByText('The service is starting.').waitFor()
+    expect(await page.locator('.stream').count()).toBe(3) // what was known stays
+    await keepPicture(page, 'down-desktop')
+    state.isDown = false
+
+    await page.locator('.banner').waitFor({ state: 'detached' })
+  })
+
+  test('asks for the token, says when it is wrong, and goes on when it is right', async () => {
+    const { page } = await openPage(fakeState({ adminToken: 'correct-horse-battery' }))
+    const token = page.getByLabel('Admin token')
+
+    await token.fill('wrong')
+    await page.keyboard.press('Enter')
+    await page.getByText('This is not the admin token.').waitFor()
+    await keepPicture(page, 'sign-in-desktop')
+    await token.fill('correct-horse-battery')
+    await page.keyboard.press('Enter')
+
+    await page.getByRole('link', { name: /front-door/ }).waitFor()
+  })
+
+  test('fits a phone: nothing is wider than 360 px', async () => {
+    const { page } = await openPage(fakeState(), '', { width: 360, height: 740 })
+    await page.locator('.sighting').first().waitFor()
+
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
+  })
+
+  test('stops asking while it is hidden', async () => {
+    const { page, service } = await openPage(fakeState())
+    await page.locator('.sighting').first().waitFor()
+
+    // Chromium keeps headless pages visible: the page is told otherwise in the standard's words.
+    await page.evaluate(`
+      Object.defineProperty(document, 'hidden', { get: () => window.isHidden ?? true, configurable: true })
+      document.dispatchEvent(new Event('visibilitychange'))`)
+    const settled = async () => {
+      // Two polls that were under way or timed may still end: then the count stands still.
+      const before = service.requests.length
+      await page.evaluate('new Promise((resolve) => setTimeout(resolve, 2500))')
+      return service.requests.length - before
+    }
+    await expect.poll(settled, { timeout: 15_000 }).toBe(0)
+    await page.evaluate(`
+      window.isHidden = false
+      document.dispatchEvent(new Event('visibilitychange'))`)
+
+    await page.waitForRequest(/control\/v1\/streams/)
+  })
+
+  describe.skipIf(!isInstalled('ffmpeg', '-version'))('with video', () => {
+    /** A live playlist with wall times, made by FFmpeg from a clip or a test picture. */
+    async function startLiveHls(): Promise<string> {
+      const directory = await scratchDirectory()
+      const clip = sharedMedia('vtest_tiodh.mp4')
+      const input =
+        clip === null
+          ? ['-f', 'lavfi', '-i', 'testsrc=size=480x360:rate=10']
+          : ['-stream_loop', '-1', '-i', clip]
+      const hls = '-f hls -hls_time 1 -hls_list_size 8 -hls_segment_type fmp4'
+      const flags = '-hls_flags program_date_time+omit_endlist -hls_segment_filename'
+      const encode = '-an -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 10'
+      const ffmpeg = spawn(
+        'ffmpeg',
+        [
+          '-v',
+          'error',
+          '-re',
+          ...input,
+          ...encode.split(' '),
+          ...hls.split(' '),
+          ...flags.split(' '),
+          's%d.m4s',
+          'master.m3u8',
+        ],
+        { cwd: directory, stdio: 'ignore' },
+      )
+      onTestFinished(async () => {
+        ffmpeg.kill('SIGKILL')
+        if (ffmpeg.exitCode === null && ffmpeg.signalCode === null) await once(ffmpeg, 'exit')
+      })
+      const watcher = watch(directory)
+      while (!existsSync(join(directory, 's2.m4s'))) await once(watcher, 'change')
+      watcher.close()
+      return directory
+    }
+
+    test('plays live and draws the boxes of the frame that is shown', async () => {
+      const state = fakeState({ hlsDirectory: await startLiveHls() })
+      const { page, errors } = await openPage(state)
+
+      // Boxes on the canvas, and the time of the shown frame is the time of the playlist: seconds ago.
+      await page.locator('canvas[data-boxes]:not([data-boxes="0"])').waitFor()
+      const shown = Date.parse((await page.locator('canvas').getAttribute('data-wall-time'))!)
+      const painted = await page.evaluate<boolean>(`(() => {
+        const canvas = document.querySelector('canvas')
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+        return data.some((value) => value > 0)
+      })()`)
+
+      expect(painted).toBe(true)
+      expect(Date.now() - shown).toBeGreaterThan(0)
+      expect(Date.now() - shown).toBeLessThan(30_000)
+      expect(errors).toEqual([])
+      await keepPicture(page, 'live-desktop')
+      await page.setViewportSize(PHONE)
+      await page.locator('canvas:not([data-boxes="0"])').waitFor()
+      await keepPicture(page, 'live-phone')
+    })
+
+    test('starts by itself when a stream that had nothing to play comes up', async () => {
+      const state = fakeState()
+      const { page } = await openPage(state)
+      await page.getByText('Nothing to play yet.').waitFor()
+
+      state.hlsDirectory = await startLiveHls()
+
+      await page.locator('.player-note').waitFor({ state: 'detached' })
+    })
+  })
+})
