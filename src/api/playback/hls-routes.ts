@@ -6,6 +6,7 @@ import type { StreamId } from '../../domain/stream.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Hls } from '../../playback/index.ts'
 import type { StreamRegistry } from '../../registry/index.ts'
+import { ConnectionTurns } from './connection-turns.ts'
 import { parsePlaylistQuery } from './query.ts'
 
 export type HlsRoutesOptions = {
@@ -61,6 +62,7 @@ function addPlaylistRoutes(scope: FastifyInstance, options: HlsRoutesOptions): v
 // a parameter to be.
 function addMediaRoutes(scope: FastifyInstance, options: HlsRoutesOptions): void {
   const { hls, registry, metrics } = options
+  const turns = new ConnectionTurns()
 
   scope.get('/streams/:name/hls/init-*', async (request: StreamRequest, reply) => {
     registry.get(request.params.name)
@@ -70,15 +72,16 @@ function addMediaRoutes(scope: FastifyInstance, options: HlsRoutesOptions): void
 
   scope.get('/streams/:name/hls/segment-*', async (request: StreamRequest, reply) => {
     const { streamId, name } = registry.get(request.params.name)
+    await turns.take(request, reply)
     const parts = await readSegment(hls, streamId, request.params['*'])
     const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0)
     void reply
       .header('cache-control', IMMUTABLE)
       .header('content-length', sizeBytes)
       .type(SEGMENT_TYPE)
-    if (request.method === 'HEAD') return reply.send()
     const sentBytes = metrics.playbackBytes.labels({ stream: name, format: 'hls' })
-    return reply.send(Readable.from(counted(parts, sentBytes), { objectMode: false }))
+    const body = request.method === 'HEAD' ? [] : counted(parts, sentBytes)
+    return reply.send(Readable.from(body, { objectMode: false }))
   })
 }
 

@@ -68,28 +68,37 @@ function planDecodeTimes(presented: readonly number[], end: number): readonly nu
   return times
 }
 
+/** What is known about the end of a fragment's video. */
+export type VideoBounds = {
+  /** Where the next fragment begins, if it continues this one. */
+  readonly nextMs: number | null
+  /** Where this one ends: its video, or audio that goes on beyond it. */
+  readonly endMs: number
+  readonly besideAudio: boolean
+}
+
 /**
  * Where the video of a fragment ends.
  *
- * 1. Alone, it ends at the first candidate behind its last sample's start.
- * 2. Beside audio, a candidate may be the audio's end: it counts only when the last sample would
- *    then take as long as the one before, within a half.
- * 3. Otherwise the last sample takes as long as the one before it.
- *
- * @param candidatesMs what is known about the fragment's end, the best first
+ * 1. Where the next fragment begins. Beside audio that may be its sound, ahead of its video: a short
+ *    last sample leaves a gap that players close, a long one would cover the next key sample.
+ * 2. Else where the fragment ends, if that is surely the video's end: without audio, or when the
+ *    last sample then takes as long as the one before, up to rounding.
+ * 3. Else after as long as the sample before took.
  */
-export function planVideoEnd(
-  samples: readonly UntimedSample[],
-  candidatesMs: readonly number[],
-  besideAudio: boolean,
-): number {
+export function planVideoEnd(samples: readonly UntimedSample[], bounds: VideoBounds): number {
   const presented = samples.map((sample) => sample.ptsMs).sort((a, b) => a - b)
   const last = presented.at(-1)!
   const usual = last - (presented.at(-2) ?? last)
-  const plausible = (end: number) =>
-    end > last && (!besideAudio || usual === 0 || Math.abs(end - last - usual) <= usual / 2)
-  return candidatesMs.find(plausible) ?? last + Math.max(1, usual)
+
+  if (bounds.nextMs !== null && bounds.nextMs > last) return bounds.nextMs
+  const off = Math.abs(bounds.endMs - last - usual)
+  const believed = !bounds.besideAudio || usual === 0 || off <= ROUNDING_MS
+  return believed && bounds.endMs > last ? bounds.endMs : last + Math.max(1, usual)
 }
+
+/** By how much steps of equal length may differ in whole milliseconds. */
+const ROUNDING_MS = 2
 
 export type AudioTiming = {
   readonly sampleRateHz: number

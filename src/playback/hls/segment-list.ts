@@ -71,7 +71,8 @@ export function toBandwidth(fragments: readonly Fragment[]): {
   const longestMs = fragments.reduce((max, fragment) => Math.max(max, fragment.durationMs), 0)
   const typical = fragments.filter((fragment) => fragment.durationMs >= longestMs / 2)
   const peakBps = typical.reduce((max, fragment) => Math.max(max, toBps(fragment)), 0)
-  return { peakBps, averageBps: toBps({ sizeBytes, durationMs }) }
+  const averageBps = toBps({ sizeBytes, durationMs })
+  return { peakBps: Math.max(peakBps, averageBps), averageBps }
 }
 
 function toBps(amount: { readonly sizeBytes: number; readonly durationMs: number }): number {

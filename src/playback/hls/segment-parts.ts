@@ -13,6 +13,7 @@ import {
   type AudioTiming,
   type TimedRun,
   type UntimedSample,
+  type VideoBounds,
 } from '../../media/fmp4/sample-timing.ts'
 import { toSamples, type StoredSample } from '../../media/matroska/scanner.ts'
 import { continues, endOf } from './segment-list.ts'
@@ -40,7 +41,7 @@ export function toSegmentParts(
   const tracks = playable.flatMap((track): SegmentTrack[] => {
     const run =
       track.audio === null
-        ? toVideoRun(samplesOf(track), bounds.endsMs, besideAudio)
+        ? toVideoRun(samplesOf(track), { ...bounds, besideAudio })
         : planAudioRun(samplesOf(track), toAudioTiming(track, samplesOf(track), bounds))
     return run === null ? [] : [{ track, ...run }]
   })
@@ -52,8 +53,9 @@ export function toSegmentParts(
 
 type Bounds = {
   readonly startMs: number
-  /** What is known about its end, the best first. */
-  readonly endsMs: readonly [number, ...number[]]
+  /** Where its successor begins, if that continues it. */
+  readonly nextMs: number | null
+  readonly endMs: number
   /** Its predecessor or its successor leaves a gap, so its tracks must reach the bound alone. */
   readonly startsAfterGap: boolean
   readonly endsBeforeGap: boolean
@@ -63,19 +65,15 @@ function toBounds(fragment: Fragment, next: Fragment | null): Bounds {
   const continued = next !== null && continues(fragment, next)
   return {
     startMs: fragment.producerTimestamp,
-    endsMs: continued ? [next.producerTimestamp, endOf(fragment)] : [endOf(fragment)],
+    nextMs: continued ? next.producerTimestamp : null,
+    endMs: endOf(fragment),
     startsAfterGap: fragment.discontinuity,
     endsBeforeGap: next !== null && !continued,
   }
 }
 
-function toVideoRun(
-  samples: readonly UntimedSample[],
-  endsMs: readonly number[],
-  besideAudio: boolean,
-): TimedRun | null {
-  if (samples.length === 0) return null
-  return planVideoRun(samples, planVideoEnd(samples, endsMs, besideAudio))
+function toVideoRun(samples: readonly UntimedSample[], bounds: VideoBounds): TimedRun | null {
+  return samples.length === 0 ? null : planVideoRun(samples, planVideoEnd(samples, bounds))
 }
 
 /**
@@ -85,7 +83,7 @@ function toVideoRun(
 function toAudioTiming(
   track: Track,
   samples: readonly UntimedSample[],
-  { startMs, endsMs, startsAfterGap, endsBeforeGap }: Bounds,
+  { startMs, nextMs, endMs, startsAfterGap, endsBeforeGap }: Bounds,
 ): AudioTiming {
   const absent = samples.length === 0
   return {
@@ -93,7 +91,7 @@ function toAudioTiming(
     frameTicks: AAC_FRAME_TICKS,
     silence: toSilentFrame(track),
     fromMs: absent || startsAfterGap ? startMs : null,
-    toMs: absent || endsBeforeGap ? endsMs[0] : null,
+    toMs: absent || endsBeforeGap ? (nextMs ?? endMs) : null,
   }
 }
 

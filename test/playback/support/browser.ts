@@ -1,0 +1,111 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { chromium, type Browser, type Page } from 'playwright-core'
+
+const CHROMIUM = '/usr/bin/chromium'
+
+/** Whether Chromium is there; prints why its tests are skipped when it is not. */
+export function hasChromium(): boolean {
+  if (existsSync(CHROMIUM)) return true
+  console.warn(`skipped: ${CHROMIUM} is not installed`)
+  return false
+}
+
+export function launchChromium(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      '--headless=new',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--autoplay-policy=no-user-gesture-required',
+    ],
+  })
+}
+
+/** Adds a page with a video element and hls.js, as a site that embeds our streams would have. */
+export function addPlayerPage(fastify: FastifyInstance): void {
+  const hlsJs = join(dirname(createRequire(import.meta.url).resolve('hls.js')), 'hls.min.js')
+  fastify.get('/player/hls.js', (_, reply) =>
+    reply.type('text/javascript').send(readFileSync(hlsJs)),
+  )
+  fastify.get('/player', (_, reply) =>
+    reply
+      .type('text/html')
+      .send('<!doctype html><video muted width=320></video><script src="/player/hls.js"></script>'),
+  )
+}
+
+/** What the player did until now. */
+export type PlayerReport = {
+  readonly currentTime: number
+  readonly ended: boolean
+  readonly size: readonly [widthPx: number, heightPx: number]
+  /** Every picture size that was shown, in order. */
+  readonly sizes: readonly string[]
+  readonly fatal: readonly string[]
+  /** Not fatal, and not a mere pause: what a hole in the media or a refused segment causes. */
+  readonly errors: readonly string[]
+  readonly buffered: readonly (readonly [number, number])[]
+  /** Wall time of the picture that is shown, by hls.js from EXT-X-PROGRAM-DATE-TIME. */
+  readonly playingDate: number
+  readonly audioBytes: number
+  readonly videoFrames: number
+}
+
+/** Starts to play `url` on a player page. */
+export async function startPlaying(page: Page, url: string): Promise<void> {
+  await page.evaluate(`(${PLAY})(${JSON.stringify(url)})`)
+}
+
+export function report(page: Page): Promise<PlayerReport> {
+  return page.evaluate<PlayerReport>('window.report()')
+}
+
+/** Waits until the condition (an expression over `report()` as `r`) holds, or the player fails. */
+export async function playUntil(page: Page, condition: string): Promise<PlayerReport> {
+  await page
+    .waitForFunction(
+      `(() => { const r = window.report(); return r.fatal.length > 0 || (${condition}) })()`,
+      undefined,
+      { timeout: 25_000, polling: 100 },
+    )
+    .catch(async (error: unknown) => {
+      throw new Error(`${condition} never held: ${JSON.stringify(await report(page))}`, {
+        cause: error,
+      })
+    })
+  return report(page)
+}
+
+const PLAY = `(url) => {
+  const video = document.querySelector('video')
+  const fatal = [], errors = [], sizes = []
+  const hls = new Hls({ enableWorker: false })
+  window.hls = hls
+  hls.on(Hls.Events.ERROR, (_, data) => {
+    if (data.details === Hls.ErrorDetails.BUFFER_STALLED_ERROR && !data.fatal) return // slow machine
+    (data.fatal ? fatal : errors).push(data.details + ' ' + (data.error?.message ?? ''))
+  })
+  video.addEventListener('resize', () => sizes.push(video.videoWidth + 'x' + video.videoHeight))
+  window.report = () => ({
+    currentTime: video.currentTime,
+    ended: video.ended,
+    size: [video.videoWidth, video.videoHeight],
+    sizes, fatal, errors,
+    buffered: [...Array(video.buffered.length).keys()].map((i) => [video.buffered.start(i), video.buffered.end(i)]),
+    playingDate: hls.playingDate?.getTime() ?? 0,
+    audioBytes: video.webkitAudioDecodedByteCount ?? 0,
+    videoFrames: video.getVideoPlaybackQuality().totalVideoFrames,
+  })
+  hls.loadSource(url)
+  hls.attachMedia(video)
+  return video.play()
+}`
