@@ -1,30 +1,34 @@
 import assert from 'node:assert/strict'
-import { randomInt } from 'node:crypto'
-import { ServiceError } from '../domain/errors.ts'
-import { toFragmentNumber, type Fragment, type FragmentNumber } from '../domain/fragment.ts'
+import type { ServiceError } from '../domain/errors.ts'
+import type { Fragment, FragmentNumber } from '../domain/fragment.ts'
 import type { StreamId } from '../domain/stream.ts'
-import { ElementId } from '../media/matroska/element-id.ts'
-import { parseWholeHeader, toOpenHeader } from '../media/matroska/header.ts'
-import { readElementHead, toUnknownSize, UNKNOWN_SIZE } from '../media/matroska/vint.ts'
-import { fragmentTags } from '../media/matroska/writer.ts'
 import type { Events } from '../observe/events.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
-import { createDeferred, type Deferred } from '../platform/deferred.ts'
+import { createDeferred } from '../platform/deferred.ts'
 import type { AppendedMedia, ArchiveOptions, FragmentStart, FragmentWriter } from './archive.ts'
-import { MAX_TIMESTAMP_MS, type Catalogue } from './catalogue.ts'
+import type { Catalogue } from './catalogue.ts'
 import { ChunkFile } from './chunk-file.ts'
-import {
-  abandonMark,
-  closingRecord,
-  RESERVE_BYTES,
-  toChunkId,
-  toChunkPath,
-} from './chunk-layout.ts'
+import { RESERVE_BYTES, toChunkId, toChunkPath } from './chunk-layout.ts'
 import type { ArchiveFiles } from './files.ts'
 import { MAX_FRAGMENT_BYTES, toFragment, type FragmentRow } from './fragment-row.ts'
+import {
+  openFragment,
+  readClusterHead,
+  type OpenChunk,
+  type OpenFragment,
+} from './open-fragment.ts'
 import { planRotation } from './rotation.ts'
 import type { StreamState } from './stream-state.ts'
+import { planBatch, type Step } from './write-batch.ts'
+import {
+  abandoned,
+  checkHeader,
+  checkTimestamps,
+  fragmentTooLong,
+  queueFull,
+  writeFailed,
+} from './writer-errors.ts'
 
 /** A killed process loses no more than this of media that arrived. */
 export const FLUSH_INTERVAL_MS = 1000
@@ -94,38 +98,24 @@ export class StreamWriter implements FragmentWriter {
     const chunk = this.#chunkFor(start, counter)
     this.#state.numbering = { ...numbering, counter: counter + 1 }
     this.#loss = null
-    const parts = { counter, serverTimestamp: start.serverTimestamp, random28: randomInt(2 ** 28) }
-    const fragment: OpenFragment = {
-      ...{ start, chunk, counter, random28: parts.random28 },
-      number: toFragmentNumber(parts),
-      ...{ offset: 0, length: 0, sampleCount: 0, cluster: null, written: false, lost: false },
-      ...{ producerEnd: start.producerTimestamp, lastArrival: start.serverTimestamp },
-      hasProducerTags: false,
-      ending: null,
-    }
+    const fragment = openFragment(start, chunk, counter)
     this.#fragment = fragment
-    const { serverTimestamp, producerTimestamp } = start
-    const tags = fragmentTags({
-      fragmentNumber: fragment.number,
-      serverTimestamp,
-      producerTimestamp,
-    })
+    const { tags, number } = fragment
     this.#push({ kind: 'data', chunk, fragment, parts: [tags], byteLength: tags.length })
-    return fragment.number
+    return number
   }
 
   append(parts: readonly Uint8Array[], info: AppendedMedia): void {
-    const fragment = this.#openFragment()
+    const fragment = this.#current()
     const byteLength = parts.reduce((sum, part) => sum + part.length, 0)
     if (this.#queuedBytes + byteLength > this.#deps.options.maxQueuedBytes) {
       throw this.#lose(fragment, queueFull(this.#queuedBytes), 'queue-full')
     }
-    if (fragment.length + byteLength > MAX_FRAGMENT_BYTES) {
+    if (fragment.clusterLength + byteLength > MAX_FRAGMENT_BYTES) {
       throw this.#lose(fragment, fragmentTooLong(), 'too-long')
     }
-    fragment.cluster ??= readClusterStart(parts, byteLength)
-    fragment.cluster.appendedBytes += byteLength
-    fragment.length += byteLength
+    fragment.clusterHead ??= readClusterHead(parts)
+    fragment.clusterLength += byteLength
     fragment.sampleCount += info.samples
     fragment.producerEnd = info.producerEnd
     fragment.lastArrival = info.arrivedAt
@@ -138,8 +128,8 @@ export class StreamWriter implements FragmentWriter {
     const ending = createDeferred<Fragment>()
     ending.promise.catch(() => undefined) // lost fragments are counted; who waits still sees it
     try {
-      const fragment = this.#openFragment()
-      assert(fragment.cluster !== null, 'the fragment has no Cluster')
+      const fragment = this.#current()
+      assert(fragment.clusterHead !== null, 'the fragment has no Cluster')
       this.#fragment = null
       fragment.hasProducerTags = producerTags !== null
       fragment.ending = { deferred: ending, at: this.#deps.clock.now() }
@@ -189,7 +179,7 @@ export class StreamWriter implements FragmentWriter {
     this.#deps.onClosed()
   }
 
-  #openFragment(): OpenFragment {
+  #current(): OpenFragment {
     if (this.#loss !== null) throw this.#loss
     assert(this.#fragment !== null, 'no fragment is open')
     return this.#fragment
@@ -232,7 +222,7 @@ export class StreamWriter implements FragmentWriter {
       },
       onWrite: () => metrics.archiveWrites.inc(),
     })
-    return { file, queuedBytes: start.header.length + RESERVE_BYTES, firstCounter: counter }
+    return { file, queuedLength: start.header.length + RESERVE_BYTES, firstCounter: counter }
   }
 
   #rotationFacts(chunk: OpenChunk) {
@@ -240,7 +230,7 @@ export class StreamWriter implements FragmentWriter {
     return {
       openedAt: chunk.file.row.openedAt,
       retentionMs: options.retentionMsOf(this.#streamId) ?? 0,
-      chunkBytes: chunk.queuedBytes,
+      chunkBytes: chunk.queuedLength,
       maxChunkBytes: options.maxChunkBytes,
       fragments: this.#state.numbering.counter - chunk.firstCounter,
     }
@@ -250,7 +240,7 @@ export class StreamWriter implements FragmentWriter {
     this.#queue.push(step)
     if (step.kind !== 'data' && step.kind !== 'end') return
     this.#queuedBytes += step.byteLength
-    step.chunk.queuedBytes += step.byteLength
+    step.chunk.queuedLength += step.byteLength
   }
 
   /** Starts a timer with the first bytes that wait, unless one runs. */
@@ -318,62 +308,20 @@ export class StreamWriter implements FragmentWriter {
   }
 
   async #write(chunk: OpenChunk, steps: readonly Step[]): Promise<void> {
-    const batch = this.#gather(chunk, steps)
+    const batch = planBatch(steps, chunk.file.length, this.#state.numbering)
+    const { parts, patches, ended, byteLength } = batch
     try {
-      if (batch.byteLength > 0) await chunk.file.append(batch.parts, batch.byteLength)
-      for (const { bytes, position } of batch.patches) await chunk.file.patch(bytes, position)
-      if (batch.rows.length > 0) await chunk.file.persist(batch.rows)
+      if (byteLength > 0) await chunk.file.append(parts, byteLength)
+      for (const { bytes, position } of patches) await chunk.file.patch(bytes, position)
+      if (ended.length > 0) await chunk.file.persist(ended.map(({ row }) => row))
     } catch (error) {
       chunk.file.fail()
-      for (const { fragment } of batch.ended) this.#loseAfter(fragment, error)
+      for (const { fragment } of ended) this.#loseUnwritten(fragment, error)
       throw error
     } finally {
       this.#queuedBytes -= batch.queuedBytes
     }
-    for (const [i, row] of batch.rows.entries()) this.#publish(batch.ended[i]!.fragment, row)
-  }
-
-  /** One write of everything, and the rows that it completes. */
-  #gather(chunk: OpenChunk, steps: readonly Step[]): Batch {
-    const batch: Batch = {
-      ...{ parts: [], rows: [], ended: [], patches: [] },
-      ...{ byteLength: 0, queuedBytes: 0 },
-    }
-    let { sequence, discontinuitySequence, lastCounter } = this.#state.numbering
-    const put = (part: Uint8Array) => {
-      batch.parts.push(part)
-      batch.byteLength += part.length
-    }
-    for (const step of steps) {
-      if (!('fragment' in step)) continue
-      const { fragment } = step
-      const position = chunk.file.length + batch.byteLength
-      if (!fragment.written) {
-        fragment.written = true
-        fragment.offset = position
-      }
-      if (!('parts' in step)) {
-        const patch = planClusterPatch(fragment, position)
-        if (patch !== null) batch.patches.push(patch)
-        put(abandonMark())
-        continue
-      }
-      batch.queuedBytes += step.byteLength
-      for (const part of step.parts) put(part)
-      if (step.kind === 'data') continue
-      // Numbers have no hole unless a fragment was lost, and then media time has one.
-      const discontinuity =
-        fragment.start.discontinuity || (lastCounter > 0 && fragment.counter !== lastCounter + 1)
-      if (discontinuity) discontinuitySequence++
-      const length = chunk.file.length + batch.byteLength - fragment.offset
-      const row = toRow(fragment, { length, sequence, discontinuity, discontinuitySequence })
-      put(closingRecord(row))
-      batch.rows.push(row)
-      batch.ended.push({ fragment })
-      sequence++
-      lastCounter = fragment.counter
-    }
-    return batch
+    for (const { fragment, row } of ended) this.#publish(fragment, row)
   }
 
   #publish(fragment: OpenFragment, row: FragmentRow): void {
@@ -400,15 +348,15 @@ export class StreamWriter implements FragmentWriter {
   async #fail(chunk: OpenChunk, error: unknown): Promise<void> {
     chunk.file.fail()
     for (const step of [...this.#queue]) {
-      if (step.chunk === chunk && 'fragment' in step) this.#loseAfter(step.fragment, error)
+      if (step.chunk === chunk && 'fragment' in step) this.#loseUnwritten(step.fragment, error)
     }
-    if (this.#fragment?.chunk === chunk) this.#loseAfter(this.#fragment, error)
+    if (this.#fragment?.chunk === chunk) this.#loseUnwritten(this.#fragment, error)
     this.#drop((step) => step.chunk === chunk)
     if (this.#chunk === chunk) this.#chunk = null
     await this.#deps.retire(this.#state, chunk.file)
   }
 
-  #loseAfter(fragment: OpenFragment, error: unknown): void {
+  #loseUnwritten(fragment: OpenFragment, error: unknown): void {
     this.#lose(fragment, writeFailed(error), 'write-failed', error)
   }
 
@@ -444,164 +392,6 @@ export class StreamWriter implements FragmentWriter {
   }
 }
 
-type OpenChunk = {
-  readonly file: ChunkFile
-  readonly firstCounter: number
-  /** Length that it has when everything queued is written, roughly. */
-  queuedBytes: number
-}
-
-type OpenFragment = {
-  readonly start: FragmentStart
-  readonly chunk: OpenChunk
-  readonly counter: number
-  readonly random28: number
-  readonly number: FragmentNumber
-  /** In the chunk; known once its first bytes are on their way. */
-  offset: number
-  length: number
-  sampleCount: number
-  producerEnd: number
-  lastArrival: number
-  hasProducerTags: boolean
-  cluster: ClusterStart | null
-  /** Its first bytes are on their way to the chunk. */
-  written: boolean
-  lost: boolean
-  ending: { readonly deferred: Deferred<Fragment>; readonly at: number } | null
-}
-
-type Step =
-  | { readonly kind: 'open' | 'finish'; readonly chunk: OpenChunk }
-  | { readonly kind: 'abandon'; readonly chunk: OpenChunk; readonly fragment: OpenFragment }
-  | {
-      readonly kind: 'data' | 'end'
-      readonly chunk: OpenChunk
-      readonly fragment: OpenFragment
-      readonly parts: readonly Uint8Array[]
-      readonly byteLength: number
-    }
-
-type Patch = { readonly bytes: Uint8Array; readonly position: number }
-
-type Batch = {
-  readonly parts: Uint8Array[]
-  readonly rows: FragmentRow[]
-  /** One for each row. */
-  readonly ended: { readonly fragment: OpenFragment }[]
-  readonly patches: Patch[]
-  byteLength: number
-  /** Of {@link byteLength}, what counted as queued. */
-  queuedBytes: number
-}
-
-type ClusterStart = {
-  /** Where the size stands, behind the Cluster's first byte, and what it claims in all. */
-  readonly sizeOffset: number
-  readonly sizeWidth: number
-  readonly claimedBytes: number | null
-  appendedBytes: number
-}
-
-function readClusterStart(parts: readonly Uint8Array[], byteLength: number): ClusterStart {
-  const start = Buffer.concat(parts, Math.min(byteLength, 12))
-  const head = readElementHead(start, 0)
-  assert(head?.id === ElementId.Cluster, 'a fragment begins with its Cluster')
-  return {
-    sizeOffset: head.sizeOffset,
-    sizeWidth: head.dataOffset - head.sizeOffset,
-    claimedBytes: head.size === UNKNOWN_SIZE ? null : head.dataOffset + head.size,
-    appendedBytes: 0,
-  }
-}
-
-/**
- * A Cluster of known size that was given up half-way would swallow the fragments behind it: its
- * size becomes unknown.
- */
-function planClusterPatch(fragment: OpenFragment, end: number): Patch | null {
-  const { cluster } = fragment
-  if (cluster === null || cluster.claimedBytes === null) return null
-  const clusterOffset = fragment.offset + tagsLength(fragment)
-  if (end <= clusterOffset) return null // only the Tags were written
-  if (clusterOffset + cluster.claimedBytes <= end) return null
-  return {
-    bytes: toUnknownSize(cluster.sizeWidth),
-    position: clusterOffset + cluster.sizeOffset,
-  }
-}
-
-function tagsLength(fragment: OpenFragment): number {
-  const { serverTimestamp, producerTimestamp } = fragment.start
-  return fragmentTags({ fragmentNumber: fragment.number, serverTimestamp, producerTimestamp })
-    .length
-}
-
-function toRow(
-  fragment: OpenFragment,
-  place: Pick<FragmentRow, 'length' | 'sequence' | 'discontinuity' | 'discontinuitySequence'>,
-): FragmentRow {
-  const { start, counter, random28, offset, sampleCount, hasProducerTags } = fragment
-  const { serverTimestamp, producerTimestamp, startsWithKey } = start
-  return {
-    ...{ counter, serverTimestamp, random28, producerTimestamp, offset, sampleCount },
-    ...{ startsWithKey, hasProducerTags, recovered: false },
-    durationMs: Math.max(fragment.producerEnd - producerTimestamp, 0),
-    arrivalSpanMs: Math.max(fragment.lastArrival - serverTimestamp, 0),
-    ...place,
-  }
-}
-
-/** A chunk that we could not read again, or that could not grow, is never begun. */
-function checkHeader(header: Uint8Array): void {
-  parseWholeHeader(header)
-  if (toOpenHeader(header) === header) return
-  throw new ServiceError(
-    'invalid-argument',
-    'SegmentSizeKnown',
-    'A header needs a Segment of unknown size, because fragments follow it for ever.',
-  )
-}
-
-function checkTimestamps({ producerTimestamp, serverTimestamp }: FragmentStart): void {
-  if (Math.abs(producerTimestamp) <= MAX_TIMESTAMP_MS && serverTimestamp >= 0) return
-  throw new ServiceError(
-    'invalid-argument',
-    'InvalidTimestamp',
-    `Timestamps ${producerTimestamp} and ${serverTimestamp} cannot be indexed.`,
-  )
-}
-
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a === b || Buffer.compare(a, b) === 0
-}
-
-function queueFull(queuedBytes: number): ServiceError {
-  return new ServiceError(
-    'unavailable',
-    'ArchiveQueueFull',
-    'The disk is slower than the producer; the fragment was given up.',
-    { context: { queuedBytes } },
-  )
-}
-
-function fragmentTooLong(): ServiceError {
-  return new ServiceError('limit-exceeded', 'FragmentTooLong', 'A fragment cannot exceed 4 GiB.')
-}
-
-function abandoned(reason: string): ServiceError {
-  return new ServiceError(
-    'unavailable',
-    'FragmentAbandoned',
-    `The fragment was given up: ${reason}.`,
-  )
-}
-
-function writeFailed(cause: unknown): ServiceError {
-  return new ServiceError(
-    'unavailable',
-    'ArchiveWriteFailed',
-    'The fragment could not be written to the archive.',
-    { cause },
-  )
 }
