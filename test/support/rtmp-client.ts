@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { encodeAmf0, type Amf0Answer } from '../../src/ingest/rtmp/amf0.ts'
 import { ChunkStreamReader, type RtmpMessage } from '../../src/ingest/rtmp/chunk-stream.ts'
 import { parseCommand, type Command } from '../../src/ingest/rtmp/commands.ts'
@@ -24,6 +25,13 @@ export class RtmpClient {
   static async connect(port: number): Promise<RtmpClient> {
     const socket = connect(port, '127.0.0.1')
     await once(socket, 'connect')
+    return new RtmpClient(socket)
+  }
+
+  /** Over TLS, whoever signed the certificate. */
+  static async connectSecurely(port: number): Promise<RtmpClient> {
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    await once(socket, 'secureConnect')
     return new RtmpClient(socket)
   }
 

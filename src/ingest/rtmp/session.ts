@@ -25,6 +25,8 @@ export class RtmpSession {
   readonly #options: RtmpSessionOptions
   #state: SessionState = { name: 'new' }
   #streamIds = 0
+  /** The last `publish`, which may still be waiting for its claim. */
+  #claiming: Promise<void> | null = null
 
   constructor(deps: RtmpSessionDeps, options: RtmpSessionOptions) {
     this.#deps = deps
@@ -68,6 +70,8 @@ export class RtmpSession {
     const state = this.#state
     this.#state = { name: 'ended' }
     if (state.name === 'publishing') await this.#unpublish(state, reason)
+    // A claim that comes now is given back; whoever closes us may close the archive next.
+    else await this.#claiming?.catch(() => undefined)
   }
 
   #media(message: RtmpMessage, arrivedAt: EpochMs): void {
@@ -106,7 +110,8 @@ export class RtmpSession {
         this.#createStream(transactionId)
         return null
       case 'publish':
-        return this.#publish(command, message.messageStreamId)
+        this.#claiming = this.#publish(command, message.messageStreamId)
+        return this.#claiming
       case 'play':
       case 'play2':
         throw new RtmpRefusal(

@@ -114,8 +114,8 @@ describe('FFmpeg 8 publishes', () => {
     await fixture.event('sessionEnded')
 
     await expectStored(fixture, HEVC!)
-    const [{ tracks }] = (await fixture.stored()) as [{ tracks: readonly unknown[] }]
-    expect(tracks).toMatchObject([
+    const [first] = await fixture.stored()
+    expect(first!.tracks).toMatchObject([
       { codecId: 'V_MPEGH/ISO/HEVC', video: { widthPx: 480, heightPx: 360 } },
       { codecId: 'A_AAC' },
     ])

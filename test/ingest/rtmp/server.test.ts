@@ -1,9 +1,14 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ServiceError } from '../../../src/domain/errors.ts'
 import { decodeAmf0, encodeAmf0, type Amf0Answer } from '../../../src/ingest/rtmp/amf0.ts'
 import type { FragmentWriter } from '../../../src/archive/index.ts'
+import { createDeferred } from '../../../src/platform/deferred.ts'
+import { isInstalled } from '../../support/installed.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import {
   aacFrame,
@@ -16,6 +21,7 @@ import {
   toMessage,
 } from '../../support/rtmp-client.ts'
 import { hex, mutations } from '../../support/rtmp-fuzz.ts'
+import { scratchDirectory } from '../../support/scratch.ts'
 import { KEY, startFixture } from './rtmp-fixture.ts'
 
 const AUDIO = 8
@@ -310,7 +316,6 @@ describe('a publisher', () => {
     for (let i = 0; i < 50; i++) client.media(VIDEO, i, avcFrame({ isKey: i === 0 }))
 
     for (const round of [1, 2, 3]) {
-      console.log('round', round, appended)
       await clock.sleeping(20)
       expect(appended).toBe(round * 3)
       clock.advance(20) // still behind
@@ -319,12 +324,8 @@ describe('a publisher', () => {
       queuedBytes = 0
       clock.advance(20)
     }
-    console.log('after')
     queuedBytes = Number.NEGATIVE_INFINITY // the disk has caught up for good
-    await clock.sleeping(20)
-    clock.advance(20)
     await client.end()
-    console.log('ended')
     await event('sessionEnded')
     expect(appended).toBe(50)
   })
@@ -627,6 +628,65 @@ describe('the server', () => {
     const [error] = (await once(connect(port, '127.0.0.1'), 'error')) as [NodeJS.ErrnoException]
     expect(error.code).toBe('ECONNREFUSED')
   })
+
+  test('does not leave a writer open when it is closed in the middle of a claim', async () => {
+    const asked = createDeferred<void>()
+    const answer = createDeferred<void>()
+    const { port, server, archive, streamId, events } = await startFixture({}, (deps) => ({
+      archive: new Proxy(deps.archive, {
+        get: (target, name) =>
+          name === 'openWriter'
+            ? async () => {
+                asked.resolve()
+                await answer.promise
+                return target.openWriter(streamId)
+              }
+            : (Reflect.get(target, name) as unknown),
+      }),
+    }))
+    const client = await RtmpClient.ready(port)
+    client.publish(NAME)
+    await asked.promise
+    const closing = server.close()
+    answer.resolve()
+    await closing
+
+    const writer = await archive.openWriter(streamId)
+    await writer[Symbol.asyncDispose]()
+    expect(events('sessionStarted')).toEqual([])
+    await client.closed
+  })
+
+  test.runIf(isInstalled('openssl', 'version'))(
+    'speaks TLS when it has a certificate',
+    async () => {
+      const directory = await scratchDirectory()
+      const [certFile, keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')]
+      const request = `req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost`
+      const made = spawnSync('openssl', [
+        ...request.split(' '),
+        ...['-keyout', keyFile, '-out', certFile],
+      ])
+      expect(made.status).toBe(0)
+      const tls = { cert: readFileSync(certFile), key: readFileSync(keyFile) }
+      const { port, server, event, stored } = await startFixture({ tls })
+      const plain = await RtmpClient.connect(port)
+      plain.send(handshake())
+      await plain.closed
+
+      const client = await RtmpClient.connectSecurely(port)
+      client.send(handshake())
+      client.connectApp({ tcUrl: 'rtmps://127.0.0.1/live' })
+      client.publish(NAME)
+      await client.status('NetStream.Publish.Start')
+      sendTwoGops(client)
+      await event('fragmentPersisted')
+      expect(server.sessions()).toMatchObject([{ protocol: 'rtmps' }])
+      await client.end()
+      await event('sessionEnded', { protocol: 'rtmps' })
+      expect(await stored()).toHaveLength(2)
+    },
+  )
 
   test('rejects when its port is taken', async () => {
     const { port } = await startFixture()
