@@ -32,7 +32,7 @@ export function makeMotionModel(): { readonly onnx: Uint8Array; readonly manifes
       letterbox: 'stretch',
       padValue: 0,
       mean: [0, 0, 0],
-      std: [1, 1, 1],
+      std: [255, 255, 255],
     },
     output: {
       type: 'motion-map',

@@ -32,7 +32,7 @@ const SOFTNESS = 12
 const MAX_CHANGED = 0.6
 
 /**
- * The motion detector as arithmetic. In: two RGB frames [2, 3, 240, 416], 0..255, the earlier one
+ * The motion detector as arithmetic. In: two RGB frames [2, 3, 240, 416], 0..1, the earlier one
  * first. Out: `motion` [1, 2, 30, 52] per cell of 8 x 8 pixels: the part of it that changed, 0..1,
  * and the same signed by the direction (brighter or darker), -1..1.
  *
@@ -73,14 +73,14 @@ export function buildMotionModel(): Uint8Array {
   return g.toBytes('kinora-motion', 'Motion map of two frames; see scripts/motion-model.')
 }
 
-/** BT.601 luma of full-range RGB under a binomial 5 x 5, every second pixel. */
+/** BT.601 luma 0..255 of RGB 0..1 under a binomial 5 x 5, every second pixel. */
 function lumaAtHalfResolution(g: OnnxGraph, frames: Value): Value {
   const padded = g.op('Pad', [frames, g.integers([0, 0, 2, 2, 0, 0, 2, 2])], {
     mode: { s: 'edge' },
   })
   const binomial = [1, 4, 6, 4, 1]
   const weights = [0.299, 0.587, 0.114].flatMap((channel) =>
-    binomial.flatMap((y) => binomial.map((x) => (channel * y * x) / 256)),
+    binomial.flatMap((y) => binomial.map((x) => (255 * channel * y * x) / 256)),
   )
   return g.op('Conv', [padded, g.floats(weights, [1, 3, 5, 5])], {
     kernel_shape: { ints: [5, 5] },

@@ -86,7 +86,7 @@ export class TensorScaler implements Disposable {
       [...picture.strides],
       0,
       picture.heightPx,
-      [plane(green!), plane(blue!), plane(red!)], // GBRPF32: the planes' order is in the name
+      [plane(green), plane(blue), plane(red)], // GBRPF32: the planes' order is in the name
       [stride, stride, stride],
     )
     if (result < 0) throw new ServiceError('internal', 'ScaleFailed', 'A picture was not scaled.')
@@ -135,6 +135,7 @@ export class TensorScaler implements Disposable {
     for (let channel = 0; channel < 3; channel++) {
       const gain = 255 / std[channel]!
       const offset = -mean[channel]! / std[channel]!
+      if (gain === 1 && offset === 0) continue
       for (let y = 0; y < place.height; y++) {
         const from = channel * area + (place.top + y) * widthPx + place.left
         const to = from + place.width

@@ -19,7 +19,7 @@ function boxesOf(rows: readonly string[]): string[] {
   const data = new Float32Array(cells.length * 2)
   for (const [i, mark] of [...cells].entries()) {
     data[i] = share[mark as keyof typeof share]
-    data[cells.length + i] = data[i]! * sign[mark as keyof typeof sign]
+    data[cells.length + i] = data[i] * sign[mark as keyof typeof sign]
   }
   const outputs = { motion: { dims: [1, 2, rows.length, columns], data } }
   const input = { width: columns * 8, height: rows.length * 8 }
