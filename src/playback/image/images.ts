@@ -45,6 +45,8 @@ export type StillImage = {
 export type ImagesOptions = { readonly archive: Archive; readonly workers: number }
 
 const MAX_AGE_MS = 60_000
+/** Fragments looked into for one image, counted from the latest. */
+const MAX_ATTEMPTS = 3
 const MAX_QUEUED = 32
 const CACHE_BYTES = 16 * 1024 * 1024
 const DEFAULT_QUALITY = 82
@@ -107,9 +109,22 @@ class ArchiveImages implements Images {
       to: epochMs(atMs + 1),
       limit: 1_000,
     })
+    let candidates = fragments
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const planned = planFragments(candidates, atMs)
+      if (planned.length === 0) return null
+      const found = await this.#findIn(planned, atMs)
+      if (found !== null) return found
+      // Its sound began before that instant and its pictures after it: look into the one before.
+      candidates = candidates.slice(0, candidates.indexOf(planned[0]!))
+    }
+    return null
+  }
+
+  async #findIn(fragments: readonly Fragment[], atMs: number): Promise<FoundFrame | null> {
     const samples: StoredSample[] = []
     let track: Track | null = null
-    for (const fragment of planFragments(fragments, atMs)) {
+    for (const fragment of fragments) {
       const read = await this.#read(fragment)
       if (read === null) continue
       track = read.track

@@ -76,7 +76,7 @@ describe('the frame at or before an instant', () => {
   })
 
   test.each([
-    { rule: 'just before the next', after: 10, plusMs: 66, frame: 10 },
+    { rule: 'just before the next', after: 10, plusMs: 60, frame: 10 },
     { rule: 'at the end of a fragment', after: 29, plusMs: 60, frame: 29 },
     { rule: 'after the last', after: 179, plusMs: 30_000, frame: 179 },
   ])('$rule', async ({ after, plusMs, frame }) => {
