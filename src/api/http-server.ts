@@ -180,7 +180,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
         () => sockets.forEach((socket) => socket.destroy()),
         () => undefined,
       )
-      await closed // that is, all its connections too
+      await closed // with all its connections, though some have yet to say so
+      await Promise.all([...sockets].map(untilClosed))
       emptied.abort()
       await cut
     },
@@ -191,6 +192,10 @@ type Listener = {
   readonly server: Server
   /** Closes HTTP/1.1 connections between requests. */
   readonly closeIdle: () => void
+}
+
+async function untilClosed(socket: Socket): Promise<void> {
+  await new Promise<void>((resolve) => socket.once('close', () => resolve()))
 }
 
 /** RFC 9113 §9.1: a server may end an idle connection, with GOAWAY. */
