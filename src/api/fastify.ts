@@ -12,6 +12,10 @@ export type FastifyRouter = Omit<FastifyInstance, 'listen'> & {
  * own events, not by Fastify; bodies have no deadline, since media uploads never end.
  */
 export function createFastify(): FastifyInstance & FastifyRouter {
-  const fastify = Fastify({ logger: false, requestTimeout: 0 })
+  const fastify = Fastify({
+    logger: false,
+    requestTimeout: 0,
+    routerOptions: { maxParamLength: 256 }, // a stream name (KVS API: CreateStream)
+  })
   return fastify as unknown as FastifyInstance & FastifyRouter
 }

@@ -102,7 +102,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
       allowHTTP1: true,
     })
     serveHttp2(server)
-    server.on('tlsClientError', (_error, socket) => socket.destroy())
+    server.on('tlsClientError', (_error, socket: Socket) => socket.destroy())
     // Types of Node 20 do not know what a server for both protocols has of the older one.
     const { closeIdleConnections } = server as unknown as Partial<HttpServer>
     return { server, closeIdle: () => closeIdleConnections?.call(server as never) }

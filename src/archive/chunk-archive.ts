@@ -250,8 +250,10 @@ export class ChunkArchive implements Archive {
     await Promise.all(writers.map((writer) => writer[Symbol.asyncDispose]()))
     for (const loading of this.#states.values()) {
       const state = await loading.catch(() => null) // it never was loaded
-      state?.rejectWaiters(closed)
-      if (state !== null) await this.#retireEnded(state)
+      if (state === null) continue
+      state.rejectWaiters(closed)
+      await this.#retireEnded(state)
+      for (const chunk of state.liveChunks) await chunk.close()
     }
     await this.#reader[Symbol.asyncDispose]()
   }

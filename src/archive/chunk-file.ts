@@ -139,6 +139,11 @@ export class ChunkFile {
     }
     await this.#media?.sync()
     await this.#index?.sync()
+    await this.close()
+  }
+
+  /** Without {@link seal}: recovery at the next start makes the files final. */
+  async close(): Promise<void> {
     const [media, index] = [this.#media, this.#index]
     this.#media = null
     this.#index = null

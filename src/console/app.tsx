@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react'
 import { getService, getStreams } from './api.ts'
-import type { HookStatus, ServiceStatus } from './api-types.ts'
-import { AddStream, Command, toFfmpegLine } from './publish-hint.tsx'
+import type { CreatedStream, HookStatus, ServiceStatus } from './api-types.ts'
+import { AddStream, Command, CreatedStreamNotice, toFfmpegLine } from './publish-hint.tsx'
 import { SignIn } from './sign-in.tsx'
 import { StreamList, toStreamHash } from './stream-list.tsx'
 import { StreamView } from './stream-view.tsx'
@@ -15,6 +15,13 @@ export function App() {
   const wanted = useHashStream()
   const nowMs = useNow()
   const [isAdding, setIsAdding] = useState(false)
+  const [created, setCreated] = useState<CreatedStream | null>(null)
+  const onCreated = (answer: CreatedStream) => {
+    setCreated(answer)
+    setIsAdding(false)
+    window.location.hash = toStreamHash(answer.stream.name)
+    streams.refresh()
+  }
 
   if (streams.error?.status === 401) {
     return <SignIn onSignedIn={() => setSession((before) => before + 1)} />
@@ -33,8 +40,15 @@ export function App() {
           {streams.error.message} Trying again.
         </p>
       )}
+      {created !== null && (
+        <CreatedStreamNotice
+          created={created}
+          rtmpUrl={service.data?.rtmpUrl ?? null}
+          onClose={() => setCreated(null)}
+        />
+      )}
       {isEmpty ? (
-        <Welcome service={service.data} onCreated={streams.refresh} />
+        <Welcome service={service.data} onCreated={onCreated} />
       ) : (
         <main className="columns">
           <nav className="rail" aria-label="Streams">
@@ -44,9 +58,7 @@ export function App() {
                 {isAdding ? 'Close' : 'Add'}
               </button>
             </div>
-            {isAdding && (
-              <AddStream rtmpUrl={service.data?.rtmpUrl ?? null} onCreated={streams.refresh} />
-            )}
+            {isAdding && <AddStream onCreated={onCreated} />}
             {streams.data === null && streams.error === null && <p className="muted">Loading …</p>}
             <StreamList streams={list} selected={selected?.name ?? null} nowMs={nowMs} />
           </nav>
@@ -114,7 +126,7 @@ function Hook({ hook }: { readonly hook: HookStatus }) {
 
 function Welcome(props: {
   readonly service: ServiceStatus | null
-  readonly onCreated: () => void
+  readonly onCreated: (created: CreatedStream) => void
 }) {
   const rtmpUrl = props.service?.rtmpUrl ?? null
   return (
@@ -124,7 +136,7 @@ function Welcome(props: {
         <ol>
           <li>
             Add a stream. You get a key that only its camera knows.
-            <AddStream rtmpUrl={rtmpUrl} onCreated={props.onCreated} />
+            <AddStream onCreated={props.onCreated} />
           </li>
           <li>
             Send a file or a camera to it, with any RTMP encoder or with FFmpeg:

@@ -4,13 +4,6 @@ import { toVisibleBoxes } from './boxes.ts'
 import { drawBoxes } from './draw-boxes.ts'
 import { playHls, type Playback, type PlaybackState } from './play-hls.ts'
 
-type FrameCallbacks = {
-  requestVideoFrameCallback?: (
-    callback: (now: number, metadata: { readonly mediaTime: number }) => void,
-  ) => number
-  cancelVideoFrameCallback?: (handle: number) => void
-}
-
 /** A video with the boxes of the frame that is being shown drawn over it. */
 export function Player(props: {
   readonly url: string
@@ -18,7 +11,8 @@ export function Player(props: {
   readonly label: string
   /** Of this stream, newest first. */
   readonly records: readonly DetectionRecord[]
-  readonly idleHint: string
+  /** Its camera is known to be away: that there is nothing to play is no news. */
+  readonly isIdle: boolean
 }) {
   const { url, isLive } = props
   const frame = useRef<HTMLDivElement>(null)
@@ -27,6 +21,7 @@ export function Player(props: {
   const records = useRef(props.records)
   const [state, setState] = useState<PlaybackState>({ kind: 'loading' })
   const [showsBoxes, setShowsBoxes] = useState(true)
+  const [shape, setShape] = useState('16 / 9')
   const boxesWanted = useRef(showsBoxes)
   useEffect(() => {
     records.current = props.records
@@ -53,11 +48,14 @@ export function Player(props: {
   }
 
   return (
-    <div className="player" ref={frame}>
+    <div className="player" ref={frame} style={{ aspectRatio: shape }}>
       <video
         ref={video}
         aria-label={props.label}
-        controls
+        controls={state.kind === 'playing'}
+        onResize={({ currentTarget: { videoWidth, videoHeight } }) => {
+          if (videoWidth > 0) setShape(`${videoWidth} / ${videoHeight}`)
+        }}
         controlsList="nofullscreen nodownload noremoteplayback"
         disablePictureInPicture
         muted
@@ -75,19 +73,19 @@ export function Player(props: {
       </div>
       {state.kind !== 'playing' && (
         <p className="player-note" role="status">
-          {describeState(state, props.idleHint)}
+          {state.kind === 'waiting' && props.isIdle ? 'No live video now.' : describeState(state)}
         </p>
       )}
     </div>
   )
 }
 
-function describeState(state: PlaybackState, idleHint: string): string {
+function describeState(state: PlaybackState): string {
   switch (state.kind) {
     case 'loading':
       return 'Loading …'
     case 'waiting':
-      return `${state.reason} ${idleHint}`
+      return state.reason
     case 'unsupported':
       return 'This browser cannot play HLS.'
     case 'playing':
@@ -97,10 +95,10 @@ function describeState(state: PlaybackState, idleHint: string): string {
 
 /** Calls back with the media time of every presented frame; returns how to stop. */
 function drawEveryFrame(
-  element: HTMLVideoElement & FrameCallbacks,
+  element: HTMLVideoElement,
   draw: (mediaSeconds: number) => void,
 ): () => void {
-  if (element.requestVideoFrameCallback === undefined) {
+  if (!('requestVideoFrameCallback' in HTMLVideoElement.prototype)) {
     let handle = 0
     const next = () => {
       draw(element.currentTime)
@@ -112,14 +110,14 @@ function drawEveryFrame(
   let handle = 0
   const next = (_now: number, { mediaTime }: { readonly mediaTime: number }) => {
     draw(mediaTime)
-    handle = element.requestVideoFrameCallback!(next)
+    handle = element.requestVideoFrameCallback(next)
   }
   handle = element.requestVideoFrameCallback(next)
   const redraw = () => draw(element.currentTime) // paused: no frames come
   const timer = window.setInterval(() => element.paused && redraw(), 250)
   element.addEventListener('seeked', redraw)
   return () => {
-    element.cancelVideoFrameCallback?.(handle)
+    element.cancelVideoFrameCallback(handle)
     window.clearInterval(timer)
     element.removeEventListener('seeked', redraw)
   }

@@ -2,13 +2,9 @@ import { useState, type FormEvent } from 'react'
 import { ApiError, createStream } from './api.ts'
 import type { CreatedStream } from './api-types.ts'
 
-/** How to send video: makes a stream and shows the command for it, with its key. */
-export function AddStream(props: {
-  readonly rtmpUrl: string | null
-  readonly onCreated: (name: string) => void
-}) {
+/** Makes a stream. */
+export function AddStream(props: { readonly onCreated: (created: CreatedStream) => void }) {
   const [name, setName] = useState('')
-  const [created, setCreated] = useState<CreatedStream | null>(null)
   const [error, setError] = useState<string | null>(null)
 
   const submit = async (event: FormEvent) => {
@@ -16,9 +12,8 @@ export function AddStream(props: {
     setError(null)
     try {
       const answer = await createStream(name.trim())
-      setCreated(answer)
       setName('')
-      props.onCreated(answer.stream.name)
+      props.onCreated(answer)
     } catch (problem) {
       setError(problem instanceof ApiError ? problem.message : String(problem))
     }
@@ -49,15 +44,28 @@ export function AddStream(props: {
           {error}
         </p>
       )}
-      {created !== null && (
-        <div role="status">
-          <p>
-            <strong>{created.stream.name}</strong> is ready. Its key is shown this once:
-          </p>
-          <Command text={toFfmpegLine(created.publishUrl, props.rtmpUrl, created.stream.name)} />
-        </div>
-      )}
     </div>
+  )
+}
+
+/** The new stream's command with its key, which nobody can look up later; stays until closed. */
+export function CreatedStreamNotice(props: {
+  readonly created: CreatedStream
+  readonly rtmpUrl: string | null
+  readonly onClose: () => void
+}) {
+  const { stream, publishKey, publishUrl } = props.created
+  return (
+    <section className="created card" role="status" aria-label="New stream">
+      <p>
+        <strong>{stream.name}</strong> is ready. Send video to it; the key is shown this once:
+      </p>
+      <Command text={toFfmpegLine(publishUrl, props.rtmpUrl, stream.name)} />
+      {publishUrl === null && <Command text={publishKey} />}
+      <button type="button" onClick={props.onClose}>
+        I have kept the key
+      </button>
+    </section>
   )
 }
 

@@ -56,7 +56,7 @@ export function StreamView(props: {
             isLive={moment === null}
             label={`Video of ${stream.name}`}
             records={moment === null ? live.records : archived}
-            idleHint={stream.state === 'idle' ? 'The camera is not connected.' : ''}
+            isIdle={moment === null && stream.state === 'idle'}
           />
         ) : (
           <div className="empty">
@@ -110,25 +110,31 @@ export function StreamView(props: {
 
 function Facts({ stream, nowMs }: { readonly stream: StreamStatus; readonly nowMs: number }) {
   const { archive, session } = stream
-  const facts: [string, string][] = [
-    ['Media', session === null ? 'not connected' : describeSession(session).join(' · ')],
-    ['From', session === null ? '–' : `${session.protocol} ${session.peer}`],
-    ['Connected', session === null ? '–' : formatAge(Date.parse(session.startedAt), nowMs)],
-    ['Kept', `${formatBytes(archive.bytes)} in ${archive.chunks} chunks`],
-    ['Since', archive.oldest === null ? '–' : formatTime(archive.oldest, nowMs)],
-    ['Last fragment', archive.newest === null ? '–' : formatAge(archive.newest, nowMs)],
+  const facts: [name: string, value: string | null][] = [
+    ['Media', session === null ? null : describeSession(session).join(' · ')],
+    ['From', session === null ? null : `${session.protocol} ${session.peer}`],
+    ['Connected', session === null ? null : formatAge(Date.parse(session.startedAt), nowMs)],
+    ['Kept', `${formatBytes(archive.bytes)} in ${countChunks(archive.chunks)}`],
+    ['Since', archive.oldest === null ? null : formatTime(archive.oldest, nowMs)],
+    ['Last fragment', archive.newest === null ? null : formatAge(archive.newest, nowMs)],
     ['Retention', formatRetention(stream.retentionHours)],
   ]
   return (
     <dl className="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
+      {facts
+        .filter(([, value]) => value !== null)
+        .map(([name, value]) => (
+          <div key={name} className={name === 'Media' ? 'wide' : undefined}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
     </dl>
   )
+}
+
+function countChunks(count: number): string {
+  return count === 1 ? '1 chunk' : `${count} chunks`
 }
 
 function toMoment({ key, label, bestMs, fromMs, toMs }: Sighting, nowMs: number): Moment {

@@ -50,9 +50,13 @@ export class WorkerThread<Request, Answer> implements AsyncDisposable {
     transfer: readonly ArrayBuffer[] = [],
   ): Promise<Answer> {
     signal.throwIfAborted()
-    if (this.#closed) throw unavailable('WorkerClosed', 'The worker thread is closed.')
+    if (this.#closed) throw closedError()
     if (this.#queue.length >= this.#options.maxQueued) {
-      throw unavailable('WorkerBusy', `${this.#queue.length} calls wait for the worker thread.`)
+      throw new ServiceError(
+        'unavailable',
+        'WorkerBusy',
+        `${this.#queue.length} calls wait for the worker thread.`,
+      )
     }
     const call: Call<Request> = { request, transfer, answer: createDeferred<unknown>() }
     const onAbort = () => {
@@ -73,7 +77,7 @@ export class WorkerThread<Request, Answer> implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true
     const worker = this.#worker
-    this.#rejectAll(unavailable('WorkerClosed', 'The worker thread was closed.'))
+    this.#rejectAll(closedError())
     if (worker === null) return
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
     const timer = setTimeout(() => void worker.terminate(), CLOSE_MS)
@@ -110,7 +114,11 @@ export class WorkerThread<Request, Answer> implements AsyncDisposable {
       this.#worker = null
       if (this.#closed) return
       this.#options.onCrash(failure ?? new Error(`the worker thread exited with code ${exitCode}`))
-      this.#rejectAll(unavailable('WorkerCrashed', 'The worker thread crashed.', failure))
+      this.#rejectAll(
+        new ServiceError('unavailable', 'WorkerCrashed', 'The worker thread crashed.', {
+          cause: failure,
+        }),
+      )
     })
     return worker
   }
@@ -122,6 +130,6 @@ export class WorkerThread<Request, Answer> implements AsyncDisposable {
   }
 }
 
-function unavailable(code: string, message: string, cause?: unknown): ServiceError {
-  return new ServiceError('unavailable', code, message, { cause })
+function closedError(): ServiceError {
+  return new ServiceError('unavailable', 'WorkerClosed', 'The worker thread is closed.')
 }

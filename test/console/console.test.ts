@@ -117,6 +117,22 @@ describe.skipIf(!canRun())('the console in Chromium', () => {
     await keepPicture(page, 'empty-phone')
   })
 
+  test('a stream added here shows its key until that is put away', async () => {
+    const state = fakeState({ streams: [] })
+    const { page } = await openPage(state)
+
+    await page.getByLabel('Name of the new stream').fill('yard')
+    await page.keyboard.press('Enter')
+    const notice = page.getByRole('status', { name: 'New stream' })
+    await notice.getByText('rtmp://127.0.0.1:1935/live/yard?key=made-up-key').waitFor()
+    await page.getByRole('link', { name: /yard/ }).waitFor() // the list has it, the key is still there
+    await keepPicture(page, 'created-desktop')
+    await notice.getByRole('button', { name: 'I have kept the key' }).click()
+    await notice.waitFor({ state: 'detached' })
+
+    expect(page.url()).toContain('#/streams/yard')
+  })
+
   test('an idle stream offers its last minute; one without media the command', async () => {
     const { page } = await openPage(fakeState(), '#/streams/parking-lot-north')
     await page.getByRole('button', { name: 'Play the last minute' }).waitFor()
@@ -242,8 +258,13 @@ describe.skipIf(!canRun())('the console in Chromium', () => {
       expect(errors).toEqual([])
       await keepPicture(page, 'live-desktop')
       await page.setViewportSize(PHONE)
-      await page.locator('canvas:not([data-boxes="0"])').waitFor()
+      await page.locator('canvas[data-boxes]:not([data-boxes="0"])').waitFor()
       await keepPicture(page, 'live-phone')
+      await page.setViewportSize(DESKTOP)
+      await page.locator('.sighting').nth(1).click()
+      await page.locator('canvas[data-boxes]:not([data-boxes="0"])').waitFor()
+      await page.locator('.player video').hover()
+      await keepPicture(page, 'archive-desktop')
     })
 
     test('starts by itself when a stream that had nothing to play comes up', async () => {

@@ -65,9 +65,7 @@ async function answer(state: FakeState, request: IncomingMessage, response: Serv
     return
   }
   if (pathname === '/control/v1/session') {
-    const parts: Buffer[] = []
-    for await (const part of request) parts.push(part as Buffer)
-    const { token } = JSON.parse(Buffer.concat(parts).toString()) as { token: string }
+    const { token } = (await readBody(request)) as { token: string }
     if (token !== state.adminToken) failure(401, 'This is not the admin token.')
     else response.writeHead(204, { 'set-cookie': 'session=1; Path=/; HttpOnly' }).end()
     return
@@ -82,6 +80,14 @@ async function answer(state: FakeState, request: IncomingMessage, response: Serv
       json(200, state.service)
       return
     case '/control/v1/streams':
+      if (request.method === 'POST') {
+        const { name } = (await readBody(request)) as { name: string }
+        const stream = { ...fakeStream(name, 'idle'), archive: NO_MEDIA }
+        state.streams.push(stream)
+        const publishUrl = `${state.service.rtmpUrl}/${name}?key=made-up-key`
+        json(201, { stream, publishKey: 'made-up-key', publishUrl })
+        return
+      }
       json(200, { streams: state.streams })
       return
     case '/control/v1/detections':
@@ -99,6 +105,14 @@ async function answer(state: FakeState, request: IncomingMessage, response: Serv
   }
   sendFile(response, join(CONSOLE_DIRECTORY, pathname === '/' ? 'index.html' : normalize(pathname)))
 }
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = []
+  for await (const part of request) parts.push(part as Buffer)
+  return JSON.parse(Buffer.concat(parts).toString())
+}
+
+const NO_MEDIA = { chunks: 0, bytes: 0, oldest: null, newest: null }
 
 function sendFile(response: ServerResponse, path: string): void {
   if (!existsSync(path)) {
@@ -120,10 +134,7 @@ export function fakeState(change: Partial<FakeState> = {}): FakeState {
     streams: [
       fakeStream('front-door', 'live'),
       fakeStream('parking-lot-north', 'idle'),
-      {
-        ...fakeStream('garage', 'idle'),
-        archive: { chunks: 0, bytes: 0, oldest: null, newest: null },
-      },
+      { ...fakeStream('garage', 'idle'), archive: NO_MEDIA },
     ],
     service: {
       version: '0.1.0',

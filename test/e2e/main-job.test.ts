@@ -220,19 +220,19 @@ describe('the main job', () => {
 
   test('the second signal ends the process at once', async () => {
     // A request that never ends keeps the first signal's drain waiting.
-    const socket = connect(Number(new URL(service.url).port), '127.0.0.1')
+    const port = Number(new URL(service.url).port)
+    const socket = connect(port, '127.0.0.1')
     await once(socket, 'connect')
     socket.write(
-      'POST /control/v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n',
+      'POST /control/v1/session HTTP/1.1\r\nHost: localhost\r\n' +
+        'Content-Type: application/json\r\nContent-Length: 9\r\n\r\n',
     )
-    const cutOff = once(socket, 'close')
+    const cutOff = once(socket.resume(), 'close')
     socket.on('error', () => undefined) // a reset is as good an end
     const ended = once(service.process, 'exit')
 
     service.process.kill('SIGINT')
-    await eventually(async () =>
-      (await fetch(service.url).catch(() => null)) === null ? true : null,
-    )
+    await eventually(async () => ((await refusesConnections(port)) ? true : null))
     expect(service.process.exitCode).toBeNull()
     service.process.kill('SIGINT')
 
@@ -317,6 +317,18 @@ async function readRecords(credentials: typeof ACCESS_KEY): Promise<unknown[]> {
     return Records!.map(({ Data }) => JSON.parse(Buffer.from(Data!).toString('utf8')) as unknown)
   } finally {
     client.destroy()
+  }
+}
+
+async function refusesConnections(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return false
+  } catch {
+    return true
+  } finally {
+    socket.destroy()
   }
 }
 

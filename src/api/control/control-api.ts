@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Archive } from '../../archive/index.ts'
 import type { DataStreams, StoredRecord } from '../../datastream/index.ts'
 import { ServiceError } from '../../domain/errors.ts'
+import type { IngestSession } from '../../ingest/index.ts'
 import type { StreamInfo, StreamRegistry } from '../../registry/index.ts'
 import type { Access } from './access.ts'
 
@@ -19,7 +20,7 @@ export type ControlApiOptions = {
   readonly publicUrl: () => string
   readonly version: string
   readonly model: () => { readonly name: string; readonly labels: readonly string[] } | null
-  readonly sessionOf: (streamName: string) => object | null
+  readonly sessionOf: (streamName: string) => IngestSession | null
   readonly notifier: HookControl
 }
 
@@ -69,7 +70,7 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
       createdAt: new Date(info.createdAt).toISOString(),
       retentionHours: info.retentionHours,
       state: session === null ? 'idle' : 'live',
-      session,
+      session: session === null ? null : describeSession(session),
       archive: await archive.usage(info.streamId),
     }
   }
@@ -172,6 +173,24 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
       }),
     )
   })
+}
+
+function describeSession({
+  protocol,
+  peer,
+  startedAt,
+  tracks,
+  bitrateBps,
+  frameRate,
+}: IngestSession) {
+  return {
+    protocol,
+    peer,
+    startedAt: new Date(startedAt).toISOString(),
+    tracks: tracks.map(({ kind, codec, video, audio }) => ({ kind, codec, ...video, ...audio })),
+    bitrateBps: Math.round(bitrateBps),
+    framesPerSecond: Number(frameRate.toFixed(2)),
+  }
 }
 
 const MAX_DEAD_LETTERS = 1000

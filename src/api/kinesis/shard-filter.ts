@@ -40,16 +40,16 @@ export function planShardFilter(
     case 'AT_LATEST':
       return (shard) => shard.endingSequenceNumber === null
     case 'AFTER_SHARD_ID': {
-      const after = filter!.ShardId
+      const after = filter.ShardId
       if (after === undefined) throw invalid('ShardId is required for filter type AFTER_SHARD_ID.')
       return (shard) => shard.shardId > after
     }
     case 'AT_TIMESTAMP': {
-      const time = timeOf(filter!)
+      const time = timeOf(filter)
       return (shard) => startsBy(shard, time) && endsAtOrAfter(shard, time)
     }
     case 'FROM_TIMESTAMP': {
-      const time = epochMs(Math.max(horizon, timeOf(filter!)))
+      const time = epochMs(Math.max(horizon, timeOf(filter)))
       return (shard) => endsAtOrAfter(shard, time)
     }
   }

@@ -31,7 +31,10 @@ export function registerPlayback(fastify: FastifyInstance, options: PlaybackOpti
 
 function addHooks(scope: FastifyInstance, { authorise, log }: PlaybackOptions): void {
   scope.addHook('onRequest', async (request, reply) => {
-    void reply.header('access-control-allow-origin', '*')
+    // Other sites' pages may read what their URL itself gives the right to. Without a token it is
+    // the place or the session that does, and no other site may make use of that.
+    const { token } = request.query as { token?: unknown }
+    if (token !== undefined) void reply.header('access-control-allow-origin', '*')
     void reply.header('x-content-type-options', 'nosniff')
     authorise(request, (request.params as { name: string }).name)
   })

@@ -97,7 +97,9 @@ class ArchiveImages implements Images {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort(new ServiceError('unavailable', 'WorkerClosed', 'Images are closed.'))
+    this.#closing.abort(
+      new ServiceError('unavailable', 'WorkerClosed', 'Images are not made any more.'),
+    )
     await Promise.all(this.#threads.map((thread) => thread[Symbol.asyncDispose]()))
   }
 

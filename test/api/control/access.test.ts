@@ -49,7 +49,7 @@ describe('with an admin token', () => {
     access = served.access
   })
 
-  test.each([
+  const cases: readonly { rule: string; headers: Record<string, string>; status: number }[] = [
     { rule: 'nothing', headers: {}, status: 401 },
     { rule: 'the token', headers: { authorization: `Bearer ${TOKEN}` }, status: 200 },
     { rule: 'another token', headers: { authorization: 'Bearer wrong-token' }, status: 401 },
@@ -61,7 +61,8 @@ describe('with an admin token', () => {
     { rule: 'another scheme', headers: { authorization: `Basic ${TOKEN}` }, status: 401 },
     { rule: 'a made-up session', headers: { cookie: 'kinora_session=9999999999.x' }, status: 401 },
     { rule: 'an empty session', headers: { cookie: 'kinora_session=' }, status: 401 },
-  ])('$rule -> $status', async ({ headers, status }) => {
+  ]
+  test.each(cases)('$rule -> $status', async ({ headers, status }) => {
     expect(await ask('/admin', headers)).toBe(status)
     expect(await ask('/play/cam', headers)).toBe(status)
   })
@@ -110,6 +111,11 @@ describe('without an admin token', () => {
   ])('host $host -> $status', async ({ host, status }) => {
     expect(await ask('/admin', { host })).toBe(status)
     expect(await ask('/play/cam', { host })).toBe(status)
+  })
+
+  test('a token that does not hold is not made up for by being on this machine', async () => {
+    expect(await ask('/play/cam?token=1.x')).toBe(401)
+    expect(await ask('/play/cam?token=1.x&token=2.y')).toBe(401)
   })
 })
 

@@ -51,9 +51,7 @@ describe.each<ClientProtocol>(['h2c', 'HTTP/1.1'])('the SDK client over %s', (pr
       '226854911280625642308916404954512140969',
       '340282366920938463463374607431768211455',
     ])
-    const byShard = await Promise.all(
-      Shards!.map(({ ShardId }) => readAll(client, 'cam', ShardId!)),
-    )
+    const byShard = await Promise.all(Shards!.map(({ ShardId }) => readAll(client, 'cam', ShardId)))
     for (const [i, records] of byShard.entries()) {
       const shardId = Shards![i]!.ShardId
       const putThere = put.Records!.filter(({ ShardId }) => ShardId === shardId)
