@@ -62,7 +62,6 @@ class ArchiveImages implements Images {
   readonly #cache = new ImageCache(CACHE_BYTES)
   /** Equal questions share one answer. */
   readonly #inFlight = new Map<string, Promise<EncodedImage>>()
-  readonly #closing = new AbortController()
   #turn = 0
 
   constructor({ archive, workers }: ImagesOptions) {
@@ -97,9 +96,6 @@ class ArchiveImages implements Images {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort(
-      new ServiceError('unavailable', 'WorkerClosed', 'Images are not made any more.'),
-    )
     await Promise.all(this.#threads.map((thread) => thread[Symbol.asyncDispose]()))
   }
 
@@ -151,7 +147,7 @@ class ArchiveImages implements Images {
     const call = toCall(found, options)
     const thread = this.#threads[this.#turn++ % this.#threads.length]!
     const transfer = call.samples.map(({ data }) => data.buffer)
-    const encoding = thread.call(call, this.#closing.signal, transfer)
+    const encoding = thread.call(call, new AbortController().signal, transfer)
     this.#inFlight.set(key, encoding)
     try {
       const image = await encoding
