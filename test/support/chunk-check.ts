@@ -1,0 +1,27 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ElementId } from '../../src/media/matroska/element-id.ts'
+import { parseHeader, scanElements, toSamples } from '../../src/media/matroska/scanner.ts'
+
+/** Paths of all chunk files below a directory. */
+export async function chunkFiles(directory: string): Promise<readonly string[]> {
+  const names = await readdir(directory, { recursive: true })
+  return names.filter((name) => name.endsWith('.mkv')).map((name) => join(directory, name))
+}
+
+/**
+ * Throws unless the file is Matroska to its last byte, with whole Clusters whose blocks can be
+ * read.
+ */
+export async function checkChunk(path: string): Promise<void> {
+  const bytes = await readFile(path)
+  const header = parseHeader(bytes)
+  let end = 0
+  for (const element of scanElements(bytes)) {
+    end = element.end
+    if (element.id !== ElementId.Cluster) continue
+    if (header === null) throw new Error(`${path}: Cluster without header`)
+    toSamples(bytes.subarray(element.offset, element.end), header.tracks)
+  }
+  if (end !== bytes.length) throw new Error(`${path}: ends at ${end} of ${bytes.length}`)
+}
