@@ -15,6 +15,7 @@ export function createFastify(): FastifyInstance & FastifyRouter {
   const fastify = Fastify({
     logger: false,
     requestTimeout: 0,
+    ajv: { customOptions: { removeAdditional: false } }, // unknown members are errors, not ignored
     routerOptions: { maxParamLength: 256 }, // a stream name (KVS API: CreateStream)
   })
   return fastify as unknown as FastifyInstance & FastifyRouter

@@ -244,8 +244,8 @@ describe('a disk that fails', () => {
     row.fail(disk)
 
     const failed = await Promise.allSettled([
-      log.append([entry('lost', 3)]),
-      log.append([entry('lost', 3), entry('lost', 3)]),
+      log.append([entry('x', 3)]),
+      log.append([entry('y', 3), entry('z', 3)]),
     ])
 
     expect(failed).toMatchObject([
@@ -254,6 +254,7 @@ describe('a disk that fails', () => {
     ])
     expect(await keys(log)).toEqual(['a', 'b'])
     row.mend(disk)
+    // As long as 'x' was: what followed that, were it still there, would be the next record.
     expect(await log.append([entry('c', 4)])).toEqual({ first: 2, last: 2 })
     await log[Symbol.asyncDispose]()
     expect(await keys(await open(directory))).toEqual(['a', 'b', 'c'])
