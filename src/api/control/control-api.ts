@@ -131,8 +131,8 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
       if (options.sessionOf(info.name) !== null) {
         throw new ServiceError('conflict', 'StreamBusy', `Stream ${info.name} is being published.`)
       }
+      await archive.remove(info.streamId) // refuses while a session's last fragment is written
       await registry.delete(info.name)
-      await archive.remove(info.streamId)
       void reply.status(204)
     })
 
