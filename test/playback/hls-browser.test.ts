@@ -3,13 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Archive } from '../../src/archive/index.ts'
 import { toStreamId } from '../../src/domain/stream.ts'
 import { sharedMedia } from '../support/shared-media.ts'
-import {
-  addPlayerPage,
-  hasChromium,
-  launchChromium,
-  playUntil,
-  startPlaying,
-} from './support/browser.ts'
+import { hasChromium, launchChromium } from '../support/chromium.ts'
+import { addPlayerPage, playUntil, startPlaying } from './support/browser.ts'
 import { demux, type DemuxedFile } from './support/demux.ts'
 import { publishLive } from './support/publish-live.ts'
 import { firstGroups, record, without } from './support/record.ts'

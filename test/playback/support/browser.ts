@@ -1,34 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { chromium, type Browser, type Page } from 'playwright-core'
-
-const CHROMIUM = '/usr/bin/chromium'
-
-/** Whether Chromium is there; prints why its tests are skipped when it is not. */
-export function hasChromium(): boolean {
-  if (existsSync(CHROMIUM)) return true
-  console.warn(`skipped: ${CHROMIUM} is not installed`)
-  return false
-}
-
-export function launchChromium(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      '--headless=new',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--autoplay-policy=no-user-gesture-required',
-    ],
-  })
-}
+import type { Page } from 'playwright-core'
 
 /** Adds a page with a video element and hls.js, as a site that embeds our streams would have. */
 export function addPlayerPage(fastify: FastifyInstance): void {
