@@ -135,6 +135,11 @@ export class HookQueue {
     return rows
   }
 
+  /** Whether a delivery that was read before still waits at its place. */
+  has(delivery: PlacedDelivery): boolean {
+    return this.#meta.get(delivery.key) !== null
+  }
+
   async delivered(delivery: PlacedDelivery): Promise<void> {
     this.#row = { ...this.#row, delivered: this.#row.delivered + 1 }
     await this.#meta.commit({

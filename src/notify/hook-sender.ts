@@ -110,7 +110,8 @@ export class HookSender implements AsyncDisposable {
     // Deliveries in hand still have their rows, at the front.
     const first = await this.queue.first(concurrency + 1)
     for (const delivery of first) {
-      if (this.#inHand.has(delivery.id)) continue
+      // Settled while the rows were read: what was read is no longer so.
+      if (this.#inHand.has(delivery.id) || !this.queue.has(delivery)) continue
       if (delivery.at > now) return delivery.at - now
       if (this.#inHand.size >= concurrency) return Infinity
       this.#inHand.set(delivery.id, this.#attempt(delivery))

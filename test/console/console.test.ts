@@ -42,9 +42,22 @@ describe.skipIf(!canRun())('the console in Chromium', () => {
     await browser.close()
   })
 
-  async function openPage(state: FakeState, path = '', viewport = DESKTOP) {
+  /** A page whose timers only run when the test says so, with `page.clock`. */
+  async function openHeldPage(state: FakeState) {
+    return openPage(state, { prepare: (page) => page.clock.install() })
+  }
+
+  async function openPage(
+    state: FakeState,
+    options: {
+      path?: string
+      viewport?: typeof DESKTOP
+      prepare?: (page: Page) => Promise<void>
+    } = {},
+  ) {
     const service = untilTestEnds(await startFakeService(state))
-    const page = await browser.newPage({ viewport })
+    const page = await browser.newPage({ viewport: options.viewport ?? DESKTOP })
+    await options.prepare?.(page)
     onTestFinished(async () => {
       await page.close()
     })
@@ -59,7 +72,7 @@ describe.skipIf(!canRun())('the console in Chromium', () => {
     page.on('console', (message) => {
       if (/Content Security Policy/.test(message.text())) errors.push(message.text())
     })
-    await page.goto(service.url + path)
+    await page.goto(service.url + (options.path ?? ''))
     return { page, service, outside, errors }
   }
 
@@ -134,7 +147,7 @@ describe.skipIf(!canRun())('the console in Chromium', () => {
   })
 
   test('an idle stream offers its last minute; one without media the command', async () => {
-    const { page } = await openPage(fakeState(), '#/streams/parking-lot-north')
+    const { page } = await openPage(fakeState(), { path: '#/streams/parking-lot-north' })
     await page.getByRole('button', { name: 'Play the last minute' }).waitFor()
     await keepPicture(page, 'idle-desktop')
 
@@ -147,14 +160,16 @@ describe.skipIf(!canRun())('the console in Chromium', () => {
 
   test('a service that fails is said to, and the page recovers by itself', async () => {
     const state = fakeState()
-    const { page } = await openPage(state)
+    const { page } = await openHeldPage(state)
     await page.getByRole('link', { name: /front-door/ }).waitFor()
 
     state.isDown = true
+    await page.clock.runFor(3_000)
     await page.locator('.banner').getByText('The service is starting.').waitFor()
     expect(await page.locator('.stream').count()).toBe(3) // what was known stays
     await keepPicture(page, 'down-desktop')
     state.isDown = false
+    await page.clock.runFor(16_000)
 
     await page.locator('.banner').waitFor({ state: 'detached' })
   })
@@ -174,32 +189,34 @@ describe.skipIf(!canRun())('the console in Chromium', () => {
   })
 
   test('fits a phone: nothing is wider than 360 px', async () => {
-    const { page } = await openPage(fakeState(), '', { width: 360, height: 740 })
+    const { page } = await openPage(fakeState(), { viewport: { width: 360, height: 740 } })
     await page.locator('.sighting').first().waitFor()
 
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
   })
 
-  test('stops asking while it is hidden', async () => {
-    const { page, service } = await openPage(fakeState())
+  test('stops asking while it is hidden, and goes on when it is not', async () => {
+    const { page, service } = await openHeldPage(fakeState())
     await page.locator('.sighting').first().waitFor()
+    // Headless pages are always visible: the page is told otherwise in the standard's words.
+    const setHidden = (hidden: boolean) =>
+      page.evaluate(`
+        Object.defineProperty(document, 'hidden', { get: () => ${hidden}, configurable: true })
+        document.dispatchEvent(new Event('visibilitychange'))`)
+    const polls = () => service.requests.filter((line) => line.includes('/control/v1/')).length
 
-    // Chromium keeps headless pages visible: the page is told otherwise in the standard's words.
-    await page.evaluate(`
-      Object.defineProperty(document, 'hidden', { get: () => window.isHidden ?? true, configurable: true })
-      document.dispatchEvent(new Event('visibilitychange'))`)
-    const settled = async () => {
-      // Two polls that were under way or timed may still end: then the count stands still.
-      const before = service.requests.length
-      await page.evaluate('new Promise((resolve) => setTimeout(resolve, 2500))')
-      return service.requests.length - before
-    }
-    await expect.poll(settled, { timeout: 15_000 }).toBe(0)
-    await page.evaluate(`
-      window.isHidden = false
-      document.dispatchEvent(new Event('visibilitychange'))`)
+    const before = polls()
+    await page.clock.runFor(5_000)
+    expect(polls()).toBeGreaterThan(before)
+    await setHidden(true)
+    await page.clock.runFor(1) // a timer that is due already
+    const hidden = polls()
+    await page.clock.runFor(120_000)
+    expect(polls()).toBe(hidden)
 
-    await page.waitForRequest(/control\/v1\/streams/)
+    const again = page.waitForRequest(/control\/v1\/streams/)
+    await setHidden(false)
+    await again
   })
 
   describe.skipIf(!isInstalled('ffmpeg', '-version'))('with video', () => {

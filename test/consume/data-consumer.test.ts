@@ -124,7 +124,10 @@ test('from the newest: only what comes after the start, though a crash comes fir
   const { start, handled, leases } = await memoryFixture(memory)
   const consumer = start({ start: 'newest' })
   await expect
-    .poll(() => leases.readCheckpoint('app', `${STREAM}:1000:open`), { interval: 1 })
+    .poll(() => leases.readCheckpoint('app', `${STREAM}:1000:open`), {
+      interval: 1,
+      timeout: 20_000,
+    })
     .toEqual({ at: 'timestamp', timestamp: T0 })
   await consumer[Symbol.asyncDispose]() // before it has read anything
   memory.add('open', 'meanwhile', T0 + 1)

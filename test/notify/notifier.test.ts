@@ -66,6 +66,7 @@ async function startService(
   await expect
     .poll(() => meta.get(['consume', 'node', 'local']) !== null && hasStarted(meta, dataStreams), {
       interval: 1,
+      timeout: 20_000,
     })
     .toBe(true)
   const put = (...records: unknown[]) => putRecords(dataStreams, RESULTS, records)
@@ -143,7 +144,7 @@ test('a receiver that was down gets its deliveries when it comes up, after a res
   await second.notifier.wake('hook')
   await receiver.received.reaching(2)
   await expect
-    .poll(() => second.status(), { interval: 1 })
+    .poll(() => second.status(), { interval: 1, timeout: 20_000 })
     .toMatchObject({ waiting: 0, delivered: 2, failed: 0 })
 
   expect(new Set(receiver.ids()).size).toBe(2)
@@ -201,7 +202,12 @@ test.each([
   const records = [0, 1_000, 4_000, 6_000, 9_000].map((offset) => detectionRecord(offset))
   await first.put(...records)
   if (rows === 'consume/checkpoint') {
-    await expect.poll(() => first.status().waiting === 0 && first.status().delivered).toBe(2)
+    await expect
+      .poll(() => first.status().waiting === 0 && first.status().delivered, {
+        interval: 1,
+        timeout: 20_000,
+      })
+      .toBe(2)
   } else if (rows === 'notify/waiting') await first.event('consumerFailed')
   else await receiver.received.reaching(2)
   await abandon(first)
@@ -209,7 +215,7 @@ test.each([
   const second = await startService(directory, { hooks })
   await second.put(detectionRecord(20_000)) // comes after the batch that is handled again
   await receiver.received.first(({ body }) => body.includes(`at=${T0 + 20_000}`))
-  await expect.poll(() => second.status().waiting, { interval: 1 }).toBe(0)
+  await expect.poll(() => second.status().waiting, { interval: 1, timeout: 20_000 }).toBe(0)
 
   expect(new Set(receiver.ids()).size).toBe(3)
   expect(receiver.ids()).toHaveLength(sent)
@@ -231,6 +237,20 @@ test('records published twice fire once', async () => {
 
   expect(new Set(receiver.ids()).size).toBe(3)
   expect(receiver.ids()).toHaveLength(3)
+})
+
+test('many at once: each is sent once, though rows are read while others settle', async () => {
+  const { receiver, put, status } = await serviceWith([answer(200)])
+  const count = 300
+
+  await put(...Array.from({ length: count }, (_, i) => detectionRecord(i * 100)))
+  await receiver.received.reaching(count)
+  await expect
+    .poll(() => status(), { interval: 1, timeout: 20_000 })
+    .toMatchObject({ waiting: 0, delivered: count })
+
+  expect(receiver.ids()).toHaveLength(count)
+  expect(new Set(receiver.ids()).size).toBe(count)
 })
 
 test('410 disables the hook for good, until it is enabled or another URL is configured', async () => {
@@ -363,7 +383,7 @@ test('when too many wait, new ones are dead at once; when too many are dead, the
   })
 
   await put(...Array.from({ length: 9 }, (_, i) => detectionRecord(i * 1_000)))
-  await expect.poll(() => status().failed, { interval: 1 }).toBe(3)
+  await expect.poll(() => status().failed, { interval: 1, timeout: 20_000 }).toBe(3)
 
   expect(status()).toMatchObject({ waiting: 2 })
   const dead = await notifier.deadLetters('hook', 10)
