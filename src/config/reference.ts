@@ -42,7 +42,7 @@ function flatten(schema: Schema, prefix: string): { path: string; schema: Schema
 
 function toType(schema: Schema): string {
   if (schema.anyOf !== undefined) return schema.anyOf.map(toType).join(' or ')
-  if (schema.const !== undefined) return `\`${String(schema.const)}\``
+  if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``
   if (schema.type === 'array') {
     return schema.items?.properties === undefined ? `list of ${toType(schema.items!)}` : 'list'
   }
