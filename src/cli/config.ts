@@ -49,7 +49,7 @@ as KINORA_AUTH__ADMIN_TOKEN_FILE.`,
   },
 }
 
-const SECRETS = new Set(['adminToken', 'secretAccessKey', 'secret', 'publishKey'])
+const SECRETS = new Set(['adminToken', 'secretAccessKey', 'secret', 'previousSecret', 'publishKey'])
 
 function hideSecrets(key: unknown, value: unknown): unknown {
   return SECRETS.has(String(key)) && typeof value === 'string' ? '(set)' : value

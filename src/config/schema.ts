@@ -139,6 +139,12 @@ export const configSchema = Type.Object(
           name: Type.String({ pattern: '^[a-zA-Z0-9_.-]{1,64}$' }),
           url: Type.String({ pattern: '^https?://' }),
           secret: Type.String({ pattern: '^whsec_[A-Za-z0-9+/]+={0,2}$' }),
+          previousSecret: Type.Optional(
+            Type.String({
+              pattern: '^whsec_[A-Za-z0-9+/]+={0,2}$',
+              description: 'Signs too, while receivers change over to the new one.',
+            }),
+          ),
           labels: Type.Optional(Type.Array(Type.String())),
           streams: Type.Optional(Type.Array(Type.String())),
           minScore: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),

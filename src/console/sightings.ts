@@ -20,7 +20,7 @@ export type Sighting = {
  * @param gapMs a longer break starts another sighting
  * @returns the one that was last seen first
  */
-export function toSightings(records: readonly DetectionRecord[], gapMs = 4_000): Sighting[] {
+export function toSightings(records: readonly DetectionRecord[], gapMs = 2_000): Sighting[] {
   const open = new Map<string, Sighting>()
   const closed: Sighting[] = []
   const ordered = records

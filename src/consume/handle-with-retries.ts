@@ -2,7 +2,10 @@ import { ServiceError } from '../domain/errors.ts'
 import type { Clock } from '../platform/clock.ts'
 
 export type RetryPolicy = {
-  /** Further tries after the first; `null`: until it works. */
+  /**
+   * Further tries after the first; `null`: until it works. Failures of a dependency that is away
+   * (`unavailable`) do not count: they are waited out, since what follows would meet the same.
+   */
   readonly retries: number | null
   /** Doubles with every try, up to `maxDelayMs`. */
   readonly firstDelayMs: number
@@ -31,6 +34,7 @@ export async function handleWithRetries(
   handle: () => Promise<void>,
   { policy, clock, stopping, signal, onRetry }: RetryOptions,
 ): Promise<GivenUp | null> {
+  let failures = 0
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {
@@ -40,12 +44,20 @@ export async function handleWithRetries(
       signal.throwIfAborted()
       const hopeless = toHopelessReason(error)
       if (hopeless !== null) return { reason: hopeless, error }
-      if (policy.retries !== null && attempt > policy.retries) return { reason: 'failed', error }
+      if (!isAway(error)) failures++
+      if (policy.retries !== null && failures > policy.retries) return { reason: 'failed', error }
       const retryInMs = Math.min(policy.firstDelayMs * 2 ** (attempt - 1), policy.maxDelayMs)
       onRetry({ attempt, retryInMs, error })
       await clock.sleep(retryInMs, AbortSignal.any([stopping, signal]))
     }
   }
+}
+
+/** A worker thread that crashed may have done so because of this very work: that one counts. */
+function isAway(error: unknown): boolean {
+  return (
+    error instanceof ServiceError && error.kind === 'unavailable' && error.code !== 'WorkerCrashed'
+  )
 }
 
 /** The same bytes fail the same way: these kinds are not tried again. */

@@ -4,6 +4,8 @@ import { MalformedMediaError, ServiceError } from '../../src/domain/errors.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
 const BROKEN = new Error('broken')
+const AWAY = new ServiceError('unavailable', 'LogWriteFailed', 'The disk is full.')
+const CRASHED = new ServiceError('unavailable', 'WorkerCrashed', 'It ended.')
 
 /** Fails with each of the errors in turn, then works; the clock follows every wait. */
 async function run(errors: readonly Error[], retries: number | null) {
@@ -49,6 +51,22 @@ test.each([
     retries: 2,
     calls: 3,
     delays: [100, 200],
+    reason: 'failed',
+  },
+  {
+    rule: 'waits a dependency out, however often it is away',
+    errors: [...Array.from({ length: 5 }, () => AWAY), BROKEN],
+    retries: 1,
+    calls: 7,
+    delays: [100, 200, 400, 400, 400, 400],
+    reason: null,
+  },
+  {
+    rule: 'counts a crashed worker, which the work itself may have crashed',
+    errors: Array.from({ length: 5 }, () => CRASHED),
+    retries: 1,
+    calls: 2,
+    delays: [100],
     reason: 'failed',
   },
   {

@@ -194,32 +194,32 @@ function describeSession({
 }
 
 const MAX_DEAD_LETTERS = 1000
-/** Reads no further back than this many results. */
-const MAX_RECORDS_SEARCHED = 20_000
+/** How many of the newest results are looked through, step by step, until enough are found. */
+const SEARCH_STEPS = [200, 2_000, 20_000] as const
 
 async function findDetections(
   { dataStreams, resultsStream }: ControlApiOptions,
   query: Static<typeof detectionsQuery>,
 ): Promise<unknown[]> {
   if (!dataStreams.list().includes(resultsStream)) return []
-  const isFiltered =
-    query.stream !== undefined || query.from !== undefined || query.to !== undefined
-  const newest = await dataStreams.newest(
-    resultsStream,
-    isFiltered ? MAX_RECORDS_SEARCHED : query.limit,
-  )
-  const found: unknown[] = []
-  for (const record of newest) {
-    if (query.stream !== undefined && record.partitionKey !== query.stream) continue
-    const result = parseResult(record)
-    if (result === null) continue
-    const at = Date.parse(result.frameTimestamp)
-    if (query.from !== undefined && at < query.from) continue
-    if (query.to !== undefined && at >= query.to) continue
-    found.push(result)
-    if (found.length === query.limit) break
+  let found: unknown[] = []
+  for (const count of SEARCH_STEPS) {
+    const newest = await dataStreams.newest(resultsStream, Math.max(count, query.limit))
+    found = newest.flatMap((record) => matchResult(record, query))
+    const oldest = newest.at(-1)
+    // A frame is older than its record, so older records cannot match either.
+    const isPastRange = oldest !== undefined && oldest.arrivedAt < (query.from ?? 0)
+    if (found.length >= query.limit || newest.length < count || isPastRange) break
   }
-  return found
+  return found.slice(0, query.limit)
+}
+
+function matchResult(record: StoredRecord, query: Static<typeof detectionsQuery>): unknown[] {
+  if (query.stream !== undefined && record.partitionKey !== query.stream) return []
+  const result = parseResult(record)
+  if (result === null) return []
+  const at = Date.parse(result.frameTimestamp)
+  return at >= (query.from ?? 0) && at < (query.to ?? Infinity) ? [result] : []
 }
 
 /** Others may put their own records on the stream: those are left out. */
