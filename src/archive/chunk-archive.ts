@@ -69,6 +69,7 @@ export class ChunkArchive implements Archive {
   readonly #retiring = new Set<ChunkFile>()
   readonly #stopping = new AbortController()
   #expiry: Promise<void> = Promise.resolve()
+  #round: Promise<void> = Promise.resolve()
 
   constructor(deps: ArchiveDeps, options: ArchiveOptions) {
     const { directory, events, files = nodeFiles } = deps
@@ -223,22 +224,13 @@ export class ChunkArchive implements Archive {
 
   /**
    * One round of expiry: unlinks chunks that are older than their stream's retention as a whole,
-   * ends idle chunks that are past their age, and tries again what failed before.
+   * ends idle chunks that are past their age, and tries again what failed before. Rounds run one
+   * after the other.
    */
-  async expire(): Promise<void> {
-    await this.#removal.collectGarbage()
-    for (const streamId of await this.#recovery.retry()) await this.#reloadState(streamId)
-    for (const writer of this.#writers.values()) writer.finishIdleChunk()
-    for (const loading of this.#states.values()) await this.#retireEnded(await loading)
-    for (const streamId of await this.#catalogue.streams()) {
-      // A stream that nobody knows is hidden but kept: only `remove` deletes without an age.
-      const cutoff = this.#cutoff(streamId)
-      if (cutoff === null) continue
-      for await (const { chunkId } of this.#removal.expire(streamId, cutoff)) {
-        const state = await this.#states.get(streamId)
-        state?.forgetChunk(chunkId)
-      }
-    }
+  expire(): Promise<void> {
+    const round = this.#round.then(() => this.#expireOnce())
+    this.#round = round.catch(() => undefined) // its caller sees the failure
+    return round
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -246,6 +238,7 @@ export class ChunkArchive implements Archive {
     const closed = new ServiceError('unavailable', 'ArchiveClosed', 'The archive is closed.')
     this.#stopping.abort(closed)
     await this.#expiry
+    await this.#round
     const writers = [...this.#writers.values()]
     await Promise.all(writers.map((writer) => writer[Symbol.asyncDispose]()))
     for (const loading of this.#states.values()) {
@@ -325,6 +318,22 @@ export class ChunkArchive implements Archive {
   /** Tries chunks again that could not be finished. */
   async #retireEnded(state: StreamState): Promise<void> {
     for (const chunk of state.liveChunks) if (chunk.ended) await this.#retire(state, chunk)
+  }
+
+  async #expireOnce(): Promise<void> {
+    await this.#removal.collectGarbage()
+    for (const streamId of await this.#recovery.retry()) await this.#reloadState(streamId)
+    for (const writer of this.#writers.values()) writer.finishIdleChunk()
+    for (const loading of this.#states.values()) await this.#retireEnded(await loading)
+    for (const streamId of await this.#catalogue.streams()) {
+      // A stream that nobody knows is hidden but kept: only `remove` deletes without an age.
+      const cutoff = this.#cutoff(streamId)
+      if (cutoff === null) continue
+      for await (const { chunkId } of this.#removal.expire(streamId, cutoff)) {
+        const state = await this.#states.get(streamId)
+        state?.forgetChunk(chunkId)
+      }
+    }
   }
 
   async #expireForever(): Promise<void> {
