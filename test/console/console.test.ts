@@ -2,41 +2,23 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, watch } from 'node:fs'
 import { join } from 'node:path'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { hasChromium, launchChromium } from '../support/chromium.ts'
 import { isInstalled } from '../support/installed.ts'
 import { scratchDirectory, untilTestEnds } from '../support/scratch.ts'
 import { sharedMedia } from '../support/shared-media.ts'
-import { CONSOLE_DIRECTORY, fakeState, startFakeService, type FakeState } from './fake-service.ts'
+import { fakeState, startFakeService, type FakeState } from './fake-service.ts'
 
-const CHROMIUM = '/usr/bin/chromium'
 /** Set to a folder to keep pictures of the pages. */
 const SCREENSHOTS = process.env.KINORA_SCREENSHOTS
 const DESKTOP = { width: 1280, height: 800 }
 const PHONE = { width: 390, height: 844 }
 
-function canRun(): boolean {
-  const missing = [CHROMIUM, join(CONSOLE_DIRECTORY, 'index.html')].filter((p) => !existsSync(p))
-  for (const path of missing) console.warn(`skipped: ${path} is not there`)
-  return missing.length === 0
-}
-
-describe.skipIf(!canRun())('the console in Chromium', () => {
+describe.runIf(hasChromium())('the console in Chromium', () => {
   let browser: Browser
   beforeAll(async () => {
-    browser = await chromium.launch({
-      executablePath: CHROMIUM,
-      args: [
-        '--headless=new',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    })
+    browser = await launchChromium()
   })
   afterAll(async () => {
     await browser.close()
