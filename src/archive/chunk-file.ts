@@ -23,8 +23,9 @@ export class ChunkFile {
   readonly #onWrite: () => void
   #media: ArchiveFile | null = null
   #index: ArchiveFile | null = null
-  #length = 0
-  #persistedLength = 0
+  #length: number
+  #persistedLength: number
+  #headerWritten = false
   #rowCount = 0
   #span: ChunkSpan | null = null
   #failed = false
@@ -43,6 +44,8 @@ export class ChunkFile {
     this.#files = options.files
     this.#path = join(options.directory, options.row.path)
     this.#onWrite = options.onWrite
+    this.#length = options.header.length + RESERVE_BYTES
+    this.#persistedLength = this.#length
   }
 
   get row(): OpenChunkRow {
@@ -54,7 +57,7 @@ export class ChunkFile {
     this.#row = { ...this.#row, firstSequence, discontinuitiesBefore }
   }
 
-  /** Bytes written, kept or not. */
+  /** Bytes written, kept or not; the header counts from the start. */
   get length(): number {
     return this.#length
   }
@@ -78,7 +81,10 @@ export class ChunkFile {
     return this.#failed
   }
 
-  /** Creates both files with their headers; both names are on disk when it resolves. */
+  /**
+   * Creates both files; their names are on disk when it resolves. The chunk's header comes with the
+   * first media, in one write: a file of a header alone opens in no player.
+   */
   async create(): Promise<void> {
     try {
       await this.#open()
@@ -86,16 +92,15 @@ export class ChunkFile {
       if (!isFileError(error, 'ENOENT')) throw error
       await this.#open() // expiry removed the day's empty directory in between
     }
-    await this.#write(this.#media!, [this.header, reserveElement()], 0)
-    this.#length = this.header.length + RESERVE_BYTES
-    this.#persistedLength = this.#length
     await this.#write(this.#index!, [sidecarHeader()], 0)
     await this.#files.syncDirectory(dirname(this.#path))
   }
 
   /** Appends; a failure leaves bytes behind that {@link seal} cuts off. */
   async append(parts: readonly Uint8Array[], byteLength: number): Promise<void> {
-    await this.#write(this.#media!, parts, this.#length)
+    if (this.#headerWritten) await this.#write(this.#media!, parts, this.#length)
+    else await this.#write(this.#media!, [this.header, reserveElement(), ...parts], 0)
+    this.#headerWritten = true
     this.#length += byteLength
   }
 
@@ -133,7 +138,7 @@ export class ChunkFile {
    */
   async seal(): Promise<void> {
     if (this.#failed) {
-      await this.#media?.truncate(this.#persistedLength)
+      await this.#media?.truncate(this.#headerWritten ? this.#persistedLength : 0)
       await this.#index?.truncate(SIDECAR_HEADER_BYTES + this.#rowCount * ROW_BYTES)
       this.#length = this.#persistedLength
     }

@@ -200,7 +200,7 @@ export class StreamWriter implements FragmentWriter {
     if (current !== null) this.#push({ kind: 'finish', chunk: current })
     this.#chunk = chunk
     this.#push({ kind: 'open', chunk })
-    this.#flush()
+    this.#flushSoon()
     return chunk
   }
 

@@ -193,7 +193,7 @@ async function readRecordsWithSdk(app: App): Promise<number> {
   const client = new sdk.KinesisClient({
     endpoint: app.publicUrl,
     region: app.region,
-    credentials: app.accessKey,
+    credentials: { ...app.accessKey }, // the client writes into it
   })
   try {
     const StreamName = app.resultsStream

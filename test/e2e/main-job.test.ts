@@ -300,7 +300,7 @@ async function readRecords(credentials: typeof ACCESS_KEY): Promise<unknown[]> {
   const client = new KinesisClient({
     endpoint: service.url,
     region: 'us-east-1',
-    credentials,
+    credentials: { ...credentials }, // the client writes into it
     maxAttempts: 1,
   })
   try {
