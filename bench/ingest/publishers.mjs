@@ -8,7 +8,13 @@ const signal = new AbortController().signal
 await Promise.all(
   Array.from({ length: Number(count) }, async (_, i) => {
     await systemClock.sleep((i * 2000) / Number(count), signal) // key frames are spread over a GOP
-    const options = { path, url: url.replace('#', i), loop: true, realtime: true, maxSeconds: 300 }
+    const options = {
+      path,
+      url: url.replace('#', i),
+      rounds: Infinity,
+      realtime: true,
+      maxSeconds: 300,
+    }
     return publishFile(options, systemClock, signal)
   }),
 )

@@ -22,7 +22,7 @@ export async function runDemoCamera(
       const publish = {
         path: options.videoPath,
         url: options.url,
-        loop: true,
+        rounds: Infinity,
         realtime: true,
         maxSeconds: Infinity,
       }

@@ -51,7 +51,7 @@ export async function runDemoCheck(options: DemoCheckOptions): Promise<number> {
       {
         path: options.videoPath,
         url: `${app.rtmpUrl}/${STREAM}?key=${publishKey}`,
-        loop: false,
+        rounds: 1,
         realtime: true,
         maxSeconds: options.seconds,
       },

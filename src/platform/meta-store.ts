@@ -1,5 +1,8 @@
+import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { ClassicLevel } from 'classic-level'
+import { ServiceError } from '../domain/errors.ts'
+import { keepReserve, releaseReserve } from './disk-reserve.ts'
 
 /**
  * Small durable facts (streams, chunk catalogue, leases, checkpoints, deliveries) under ordered
@@ -13,6 +16,7 @@ export interface MetaStore extends AsyncDisposable {
    * Applies the batch as a whole when every condition holds, else nothing.
    *
    * @returns whether it was applied; when true it is on disk.
+   * @throws ServiceError `unavailable`/`MetaWriteFailed`: nothing was applied, a full disk for one
    */
   commit(batch: MetaBatch): Promise<boolean>
 }
@@ -36,11 +40,74 @@ export type MetaBatch = {
   readonly deletes?: readonly MetaKey[]
 }
 
-/** @param directory created when missing; one process at a time may hold it */
-export async function openLevelMetaStore(directory: string): Promise<MetaStore> {
+export type LevelMetaStoreOptions = {
+  /**
+   * Disk space kept for opening the store when the disk is full: it writes its log anew then, up to
+   * 4 MiB of it. Default 0.
+   */
+  readonly reserveBytes?: number
+}
+
+/**
+ * @param directory created when missing; one process at a time may hold it
+ * @throws ServiceError `conflict`/`DataDirectoryInUse`, `data-loss`/`MetaStoreCorrupted`,
+ *   `unavailable`/`MetaStoreNotOpened`
+ */
+export async function openLevelMetaStore(
+  directory: string,
+  { reserveBytes = 0 }: LevelMetaStoreOptions = {},
+): Promise<MetaStore> {
   const db = new ClassicLevel<string, unknown>(directory, { valueEncoding: 'json' })
-  await db.open()
+  const reserve = join(directory, RESERVE_FILE)
+  try {
+    await db.open().catch(async (error: unknown) => {
+      if (!isDiskFull(error) || !(await releaseReserve(reserve))) throw error
+      await db.open()
+    })
+  } catch (error) {
+    throw notOpened(directory, error)
+  }
+  if (reserveBytes > 0) await keepReserve(reserve, reserveBytes)
   return new LevelMetaStore(db)
+}
+
+/** In the database's folder, where it leaves alone what it does not know. */
+const RESERVE_FILE = 'reserve'
+
+/** LevelDB gives no code for it, only the system's text. */
+function isDiskFull(error: unknown): boolean {
+  return /No space left|quota exceeded/i.test(causeOf(error).message)
+}
+
+function causeOf(error: unknown): { readonly code?: string; readonly message: string } {
+  const { cause = error } = error as { cause?: unknown }
+  return cause as { code?: string; message: string }
+}
+
+function notOpened(directory: string, error: unknown): ServiceError {
+  const { code, message } = causeOf(error)
+  if (code === 'LEVEL_LOCKED') {
+    return new ServiceError(
+      'conflict',
+      'DataDirectoryInUse',
+      `Another process uses ${directory}: one service at a time may.`,
+      { cause: error },
+    )
+  }
+  if (code === 'LEVEL_CORRUPTION') {
+    return new ServiceError(
+      'data-loss',
+      'MetaStoreCorrupted',
+      `${directory} is damaged: ${message}. Put back a copy of it, or see docs/guide/running.md.`,
+      { cause: error },
+    )
+  }
+  return new ServiceError(
+    'unavailable',
+    'MetaStoreNotOpened',
+    `${directory} cannot be opened: ${message}`,
+    { cause: error },
+  )
 }
 
 class LevelMetaStore implements MetaStore {
@@ -74,17 +141,22 @@ class LevelMetaStore implements MetaStore {
       for (const { key, equals } of batch.conditions ?? []) {
         if (!isDeepStrictEqual(this.get(key), equals)) return false
       }
-      await this.#db.batch(
-        [
-          ...(batch.deletes ?? []).map((key) => ({ type: 'del' as const, key: encodeKey(key) })),
-          ...(batch.puts ?? []).map(({ key, value }) => ({
-            type: 'put' as const,
-            key: encodeKey(key),
-            value,
-          })),
-        ],
-        { sync: true },
-      )
+      const operations = [
+        ...(batch.deletes ?? []).map((key) => ({ type: 'del' as const, key: encodeKey(key) })),
+        ...(batch.puts ?? []).map(({ key, value }) => ({
+          type: 'put' as const,
+          key: encodeKey(key),
+          value,
+        })),
+      ]
+      await this.#db.batch(operations, { sync: true }).catch((cause: Error) => {
+        throw new ServiceError(
+          'unavailable',
+          'MetaWriteFailed',
+          'The change could not be stored: the disk refuses writes.',
+          { cause },
+        )
+      })
       return true
     })
     this.#tail = turn.catch(() => undefined) // its caller sees the failure; the next still runs

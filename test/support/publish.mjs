@@ -1,13 +1,23 @@
-// publish.mjs FILE URL SECONDS realtime|fast: FFmpeg's FLV muxer and RTMP client as a publisher.
+// publish.mjs FILE URL [--realtime] [--rounds N] [--seconds N]: FFmpeg's FLV muxer and RTMP client as
+// a publisher in a process of its own; as fast as the peer takes it unless --realtime.
+import { parseArgs } from 'node:util'
 import { publishFile } from '../../dist/platform/av/publish-file.js'
 import { systemClock } from '../../dist/platform/clock.js'
 
-const [path, url, seconds, pace] = process.argv.slice(2)
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    realtime: { type: 'boolean', default: false },
+    rounds: { type: 'string', default: '1' },
+    seconds: { type: 'string', default: 'Infinity' },
+  },
+})
+const [path, url] = positionals
 const options = {
   path,
   url,
-  loop: true,
-  realtime: pace === 'realtime',
-  maxSeconds: Number(seconds),
+  rounds: Number(values.rounds),
+  realtime: values.realtime,
+  maxSeconds: Number(values.seconds),
 }
 await publishFile(options, systemClock, new AbortController().signal)

@@ -87,9 +87,13 @@ export function publishWithFfmpeg(options: {
   readonly pace: 'realtime' | 'fast'
 }): { readonly process: ChildProcess; readonly ended: Promise<number | null> } {
   const script = join(ROOT, 'test/support/publish.mjs')
+  const { path, url, seconds, pace } = options
   const child = spawn(
     process.execPath,
-    [script, options.path, options.url, String(options.seconds), options.pace],
+    [
+      ...[script, path, url, '--rounds', 'Infinity', '--seconds', String(seconds)],
+      ...(pace === 'realtime' ? ['--realtime'] : []),
+    ],
     { stdio: ['ignore', 'ignore', 'inherit'] },
   )
   const ended = once(child, 'exit').then(([code]) => code as number | null)

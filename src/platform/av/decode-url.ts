@@ -1,4 +1,5 @@
-import { Codec, CodecContext, FFmpegError, FormatContext, Frame, Packet } from 'node-av/lib'
+import { AV_LOG_ERROR } from 'node-av/constants'
+import { Codec, CodecContext, FFmpegError, FormatContext, Frame, Log, Packet } from 'node-av/lib'
 import { ServiceError } from '../../domain/errors.ts'
 
 /**
@@ -18,6 +19,7 @@ export async function decodeUrl(
   readonly widthPx: number
   readonly heightPx: number
 }> {
+  Log.setLevel(AV_LOG_ERROR) // it tells of every segment otherwise
   const input = new FormatContext()
   const decoder = new CodecContext()
   const packet = new Packet()

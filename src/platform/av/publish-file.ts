@@ -37,6 +37,7 @@ export async function publishFile(
     check(await output.writeHeader(live), 'start to publish')
 
     const startedAt = clock.now()
+    let round = 0
     let samples = 0
     let seconds = 0
     let loopStart = 0 // seconds of media sent in the rounds before this one
@@ -45,7 +46,8 @@ export async function publishFile(
       signal.throwIfAborted()
       const ret = await input.readFrame(packet)
       if (ret < 0) {
-        if (!options.loop) break
+        round += 1
+        if (round >= options.rounds) break
         loopStart = seconds
         check(await input.seekFrame(-1, 0n), 'rewind')
         firstDts = null
@@ -87,8 +89,8 @@ export type PublishOptions = {
   readonly path: string
   /** rtmp://host:port/app/stream?key=... */
   readonly url: string
-  /** Start over at the end, with timestamps that go on. */
-  readonly loop: boolean
+  /** Times to play the file, with timestamps that go on; Infinity for ever. */
+  readonly rounds: number
   /** Send each sample when its time has come, not as fast as the peer takes it. */
   readonly realtime: boolean
   /** Of media; Infinity for no limit. */

@@ -7,7 +7,7 @@ import { isInstalled } from '../../support/installed.ts'
 import { sharedMedia } from '../../support/shared-media.ts'
 import { KEY, startFixture } from './rtmp-fixture.ts'
 
-const PUBLISHER = fileURLToPath(new URL('../../support/rtmp-publish.mjs', import.meta.url))
+const PUBLISHER = fileURLToPath(new URL('../../support/publish.mjs', import.meta.url))
 const VTEST = sharedMedia('vtest_tiodh.mp4')
 const HEVC = sharedMedia('vtest_hevc_aac_15s.mp4')
 const hasFfmpeg = isInstalled('ffmpeg', '-version')
@@ -96,7 +96,7 @@ describe('FFmpeg 8 publishes', () => {
   test.runIf(VTEST)('in a loop: the second round continues the first', async () => {
     const fixture = await startFixture()
     const url = `rtmp://127.0.0.1:${fixture.port}/live/x?key=${KEY}`
-    const code = await publish(VTEST!, url, '--loop', '2')
+    const code = await publish(VTEST!, url, '--rounds', '2')
     expect(code).toBe(0)
     await fixture.event('sessionEnded')
 

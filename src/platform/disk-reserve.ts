@@ -1,0 +1,44 @@
+import { randomFillSync } from 'node:crypto'
+import { open, rm } from 'node:fs/promises'
+
+const PIECE_BYTES = 1024 * 1024
+
+/**
+ * Bytes on disk that nobody uses. A store that has to write before it can be opened gives them up
+ * when the disk is full, and takes them back when it is open.
+ */
+export async function keepReserve(path: string, sizeBytes: number): Promise<void> {
+  const file = await open(path, 'a')
+  try {
+    const { size } = await file.stat()
+    // Not zeros: a file system that compresses would keep nothing for them.
+    const piece = randomFillSync(Buffer.alloc(PIECE_BYTES))
+    for (let length = size; length < sizeBytes; ) {
+      const { bytesWritten } = await file.write(piece, 0, Math.min(PIECE_BYTES, sizeBytes - length))
+      length += bytesWritten
+    }
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    // Smaller then. The last piece is left to who writes next, which is the one who starts.
+    const { size } = await file.stat()
+    await file.truncate(Math.max(0, size - PIECE_BYTES))
+  } finally {
+    await file.close()
+  }
+}
+
+/** @returns whether there was one */
+export async function releaseReserve(path: string): Promise<boolean> {
+  try {
+    await rm(path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+}
+
+function isDiskFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'ENOSPC' || code === 'EDQUOT'
+}
