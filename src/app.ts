@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { registerConsole } from './api/console/index.ts'
 import {
@@ -28,6 +29,7 @@ import { systemClock } from './platform/clock.ts'
 import { openLevelMetaStore } from './platform/meta-store.ts'
 import { createHls, createImages } from './playback/index.ts'
 import { openCredentials, openStreamRegistry, type StreamRegistry } from './registry/index.ts'
+import { blaming } from './start-failure.ts'
 
 /** The running service. Disposal drains it: see {@link startApp}. */
 export interface App extends AsyncDisposable {
@@ -44,6 +46,9 @@ export interface App extends AsyncDisposable {
 const PACKAGE = new URL('../package.json', import.meta.url)
 const BUILT_IN_MODELS = fileURLToPath(new URL('../models', import.meta.url))
 const CONSOLE = fileURLToPath(new URL('../dist/console', import.meta.url))
+
+/** Lets the service start on a full disk: see {@link openLevelMetaStore}. */
+const META_RESERVE_BYTES = 8 * 1024 * 1024
 
 /** How long requests in flight may take when the service stops. */
 const HTTP_GRACE_MS = 5_000
@@ -91,9 +96,11 @@ async function startParts(
   const inData = (name: string) => join(config.dataDirectory, name)
 
   // Stores
-  await mkdir(config.dataDirectory, { recursive: true })
-  const credentials = await openCredentials(config.dataDirectory)
-  const meta = keep(await openLevelMetaStore(inData('meta')))
+  const credentials = await blaming('dataDirectory', async () => {
+    await mkdir(config.dataDirectory, { recursive: true })
+    return openCredentials(config.dataDirectory)
+  })
+  const meta = keep(await openLevelMetaStore(inData('meta'), { reserveBytes: META_RESERVE_BYTES }))
   const registry = await openStreamRegistry(meta, clock)
   for (const { name, retentionHours, publishKey } of config.streams) {
     if (registry.find(name) !== null) continue
@@ -184,16 +191,18 @@ async function startParts(
   // Edges
   let stopping = false
   const rtmp = config.rtmp.enabled
-    ? await startRtmpServer(
-        { registry, archive, ...observed },
-        {
-          host: config.rtmp.host,
-          port: config.rtmp.port,
-          app: config.rtmp.app,
-          maxConnections: config.rtmp.maxConnections,
-          fragmentTargetMs: config.archive.fragmentTargetMs,
-          maxFragmentMs: config.archive.maxFragmentMs,
-        },
+    ? await blaming('rtmp.host, rtmp.port', () =>
+        startRtmpServer(
+          { registry, archive, ...observed },
+          {
+            host: config.rtmp.host,
+            port: config.rtmp.port,
+            app: config.rtmp.app,
+            maxConnections: config.rtmp.maxConnections,
+            fragmentTargetMs: config.archive.fragmentTargetMs,
+            maxFragmentMs: config.archive.maxFragmentMs,
+          },
+        ),
       )
     : null
   const rtmpUrl =
@@ -268,24 +277,20 @@ async function startParts(
   registerConsole(fastify, CONSOLE)
   await fastify.ready()
 
-  const http = await startHttpServer({
-    host: config.http.host,
-    port: config.http.port,
-    ...(config.http.tlsCertFile === null
-      ? {}
-      : {
-          tls: {
-            cert: readFileSync(config.http.tlsCertFile, 'utf8'),
-            key: readFileSync(config.http.tlsKeyFile!, 'utf8'),
-          },
-        }),
-    onRequest: (request, response) => {
-      if (kinesis.handles(request)) void kinesis.handle(request, response)
-      else fastify.routing(request, response)
-    },
-    clock,
-    log,
-  })
+  const tls = await blaming('http.tlsCertFile, http.tlsKeyFile', () => readTls(config))
+  const http = await blaming('http.host, http.port', () =>
+    startHttpServer({
+      host: config.http.host,
+      port: config.http.port,
+      ...(tls === null ? {} : { tls }),
+      onRequest: (request, response) => {
+        if (kinesis.handles(request)) void kinesis.handle(request, response)
+        else fastify.routing(request, response)
+      },
+      clock,
+      log,
+    }),
+  )
   keep({
     [Symbol.asyncDispose]: async () => {
       stopping = true
@@ -305,6 +310,17 @@ async function startParts(
     region: config.aws.region,
     accessKey: accessKeys[0]!,
   }
+}
+
+/** Read and parsed, so that a wrong file is told before a port is opened. */
+function readTls({ http }: Config): { readonly cert: string; readonly key: string } | null {
+  if (http.tlsCertFile === null || http.tlsKeyFile === null) return null
+  const tls = {
+    cert: readFileSync(http.tlsCertFile, 'utf8'),
+    key: readFileSync(http.tlsKeyFile, 'utf8'),
+  }
+  createSecureContext(tls)
+  return tls
 }
 
 function hostsOf(config: Config): string[] {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Value, type ValueError } from '@sinclair/typebox/value'
 import { parse, YAMLParseError } from 'yaml'
 import { ServiceError } from '../domain/errors.ts'
+import { toType } from './reference.ts'
 import { configSchema, type Config } from './schema.ts'
 
 /**
@@ -122,8 +123,15 @@ function describeErrors(config: unknown): string[] {
 /** Names the setting and the rule, never the value: it may be a secret. */
 function describeError(error: ValueError): string {
   const setting = error.path.slice(1).replaceAll('/', '.') || 'the file'
-  const known = error.message === 'Unexpected property' ? 'there is no such setting' : error.message
-  return `${setting}: ${known}`
+  return `${setting}: ${toRule(error)}`
+}
+
+function toRule({ message, schema }: ValueError): string {
+  if (message === 'Unexpected property') return 'there is no such setting'
+  // Of several allowed kinds none fits: which one was meant, only the meaning tells.
+  if (message === 'Expected union value')
+    return `must be ${toType(schema)}. ${schema.description ?? ''}`.trimEnd()
+  return message
 }
 
 /** Rules between settings. */
@@ -133,6 +141,9 @@ function crossCheck(config: Config): string[] {
     problems.push(
       `http.host: ${config.http.host} is reachable from other machines; set auth.adminToken first`,
     )
+  }
+  if (config.publicUrl !== null && !URL.canParse(config.publicUrl)) {
+    problems.push('publicUrl: is no URL')
   }
   if ((config.http.tlsCertFile === null) !== (config.http.tlsKeyFile === null)) {
     problems.push('http.tlsCertFile and http.tlsKeyFile: set both or none')

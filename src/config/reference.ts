@@ -40,7 +40,8 @@ function flatten(schema: Schema, prefix: string): { path: string; schema: Schema
   })
 }
 
-function toType(schema: Schema): string {
+/** What a setting may be, in the words of docs/ref/config.md. */
+export function toType(schema: Schema): string {
   if (schema.anyOf !== undefined) return schema.anyOf.map(toType).join(' or ')
   if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``
   if (schema.type === 'array') {

@@ -13,7 +13,7 @@ export async function keepReserve(path: string, sizeBytes: number): Promise<void
     const { size } = await file.stat()
     // Not zeros: a file system that compresses would keep nothing for them.
     const piece = randomFillSync(Buffer.alloc(PIECE_BYTES))
-    for (let length = size; length < sizeBytes; ) {
+    for (let length = size; length < sizeBytes;) {
       const { bytesWritten } = await file.write(piece, 0, Math.min(PIECE_BYTES, sizeBytes - length))
       length += bytesWritten
     }

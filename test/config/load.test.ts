@@ -77,6 +77,12 @@ describe('loadConfig', () => {
       yaml: 'http:\n  host: 0.0.0.0',
       says: 'auth.adminToken',
     },
+    {
+      wrong: 'a short token',
+      yaml: 'auth:\n  adminToken: short',
+      says: 'auth.adminToken: must be string 16.. or null. Token for the control API',
+    },
+    { wrong: 'a publicUrl that is none', yaml: 'publicUrl: http://a b/', says: 'publicUrl' },
     { wrong: 'half of TLS', yaml: 'http:\n  tlsKeyFile: x', says: 'set both or none' },
     { wrong: 'a name given twice', yaml: 'streams:\n- name: a\n- name: a', says: 'given twice' },
     {

@@ -34,6 +34,13 @@ describe.each(ENGINES)('MetaStore on $engine', ({ open }) => {
     expect(store.get(['a', 2])).toBeNull()
   })
 
+  test('a second opener is told that the folder is in use', async () => {
+    await expect(open(join(directory, 'meta'))).rejects.toMatchObject({
+      kind: 'conflict',
+      code: 'DataDirectoryInUse',
+    })
+  })
+
   test.each([
     { rule: 'applies when the condition holds', equals: 1, applied: true, after: 2 },
     { rule: 'changes nothing when it does not', equals: 9, applied: false, after: 1 },
