@@ -16,6 +16,7 @@ import {
 import { toChunks, type OutgoingMessage } from './chunk-writer.ts'
 import { acknowledgement, pingRequest, TYPE_WINDOW_ACK_SIZE } from './commands.ts'
 import { HANDSHAKE_BYTES, ServerHandshake } from './handshake.ts'
+import type { PacedReader, ReadPacer } from './read-pacer.ts'
 import { RtmpRefusal, RtmpSession, type SessionEndReason } from './session.ts'
 
 /**
@@ -26,6 +27,7 @@ export class RtmpConnection {
   readonly #deps: RtmpConnectionDeps
   readonly #options: RtmpConnectionOptions
   readonly #socket: Socket
+  readonly #pacedReader: PacedReader
   readonly #session: RtmpSession
   readonly #handshake = new ServerHandshake(randomBytes(HANDSHAKE_BYTES))
   readonly #reader = new ChunkStreamReader(STRANGER_LIMITS)
@@ -52,6 +54,7 @@ export class RtmpConnection {
 
   constructor(socket: Socket, deps: RtmpConnectionDeps, options: RtmpConnectionOptions) {
     this.#socket = socket
+    this.#pacedReader = { socket, mayRead: () => !this.#suspended }
     this.#deps = deps
     this.#options = options
     this.#arrivedAt = deps.clock.now()
@@ -106,6 +109,9 @@ export class RtmpConnection {
       if (media !== null) this.#reader.push(media)
       if (!this.#suspended) this.#pump()
       this.#acknowledge()
+      if (this.#session.publishing !== null && !this.#suspended && !this.#closed) {
+        this.#deps.pacer.pace(this.#pacedReader, bytes.length)
+      }
     } catch (error) {
       this.#fail(error)
     }
@@ -284,7 +290,10 @@ export class RtmpConnection {
   }
 }
 
-export type RtmpConnectionDeps = IngestDeps & { readonly claims: StreamClaims }
+export type RtmpConnectionDeps = IngestDeps & {
+  readonly claims: StreamClaims
+  readonly pacer: ReadPacer
+}
 
 export type RtmpConnectionOptions = {
   readonly protocol: 'rtmp' | 'rtmps'

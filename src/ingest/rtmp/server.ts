@@ -4,6 +4,7 @@ import type { IngestDeps } from '../ingest-deps.ts'
 import type { IngestSession } from '../session-info.ts'
 import { StreamClaims } from '../stream-claims.ts'
 import { RtmpConnection } from './connection.ts'
+import { PACED_HIGH_WATER_MARK, ReadPacer } from './read-pacer.ts'
 
 /** Takes streams over RTMP, and over RTMPS with `tls`. State is per server: several fit in a process. */
 export interface RtmpServer extends AsyncDisposable {
@@ -55,6 +56,7 @@ export async function startRtmpServer(
   const settings = { ...DEFAULTS, ...definedOnly(options) }
   const protocol = options.tls === undefined ? 'rtmp' : 'rtmps'
   const claims = new StreamClaims(deps)
+  const pacer = new ReadPacer()
   const connections = new Set<RtmpConnection>()
   const sockets = new Set<Socket>()
 
@@ -62,7 +64,7 @@ export async function startRtmpServer(
     const peer = `${socket.remoteAddress}:${socket.remotePort}`
     const connection = new RtmpConnection(
       socket,
-      { ...deps, claims },
+      { ...deps, claims, pacer },
       { ...settings, protocol, peer },
     )
     connections.add(connection)
@@ -71,7 +73,7 @@ export async function startRtmpServer(
 
   const server =
     options.tls === undefined
-      ? createServer(accept)
+      ? createServer({ highWaterMark: PACED_HIGH_WATER_MARK }, accept)
       : createTlsServer({ ...options.tls, handshakeTimeout: settings.handshakeTimeoutMs }, accept)
   server.maxConnections = settings.maxConnections
   // With TLS this sees the sockets that are still shaking hands, too.
