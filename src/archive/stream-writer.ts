@@ -76,7 +76,9 @@ export class StreamWriter implements FragmentWriter {
   #fragment: OpenFragment | null = null
   /** Why the last fragment was lost, until the next `begin`. */
   #loss: ServiceError | null = null
-  #flushTimer: AbortController | null = null
+  /** Of the bytes that wait for the interval's end; `null` while none do. */
+  #flushTimer: symbol | null = null
+  readonly #closing = new AbortController()
   #closed = false
 
   constructor(state: StreamState, deps: WriterDeps) {
@@ -107,7 +109,8 @@ export class StreamWriter implements FragmentWriter {
 
   append(parts: readonly Uint8Array[], info: AppendedMedia): void {
     const fragment = this.#current()
-    const byteLength = parts.reduce((sum, part) => sum + part.length, 0)
+    let byteLength = 0
+    for (const part of parts) byteLength += part.length
     if (this.#queuedBytes + byteLength > this.#deps.options.maxQueuedBytes) {
       throw this.#lose(fragment, queueFull(this.#queuedBytes), 'queue-full')
     }
@@ -119,7 +122,7 @@ export class StreamWriter implements FragmentWriter {
     fragment.sampleCount += info.samples
     fragment.producerEnd = info.producerEnd
     fragment.lastArrival = info.arrivedAt
-    this.#push({ kind: 'data', chunk: fragment.chunk, fragment, parts, byteLength })
+    this.#gather(fragment, parts, byteLength)
     if (this.#queuedBytes >= FLUSH_BYTES) this.#flush()
     else this.#flushSoon()
   }
@@ -172,6 +175,7 @@ export class StreamWriter implements FragmentWriter {
       if (this.#chunk !== null) this.#push({ kind: 'finish', chunk: this.#chunk })
       this.#chunk = null
       this.#flush()
+      this.#closing.abort()
     }
     while (this.#draining !== null) await this.#draining
     if (!this.#state.writerOpen) return
@@ -243,22 +247,38 @@ export class StreamWriter implements FragmentWriter {
     step.chunk.queuedLength += step.byteLength
   }
 
-  /** Starts a timer with the first bytes that wait, unless one runs. */
+  /** Queues a fragment's elements, in the last step where that is the fragment's own. */
+  #gather(fragment: OpenFragment, parts: readonly Uint8Array[], byteLength: number): void {
+    const { chunk } = fragment
+    const last = this.#queue.at(-1)
+    if (last?.kind !== 'data' || last.fragment !== fragment) {
+      this.#push({ kind: 'data', chunk, fragment, parts: [...parts], byteLength })
+      return
+    }
+    for (const part of parts) last.parts.push(part)
+    last.byteLength += byteLength
+    this.#queuedBytes += byteLength
+    chunk.queuedLength += byteLength
+  }
+
+  /**
+   * Starts a timer with the first bytes that wait, unless one runs. After a flush for another
+   * reason it runs out for nothing, which is cheaper than ending it.
+   */
   #flushSoon(): void {
     if (this.#flushTimer !== null) return
-    const timer = new AbortController()
+    const timer = Symbol('flush')
     this.#flushTimer = timer
-    this.#deps.clock.sleep(FLUSH_INTERVAL_MS, timer.signal).then(
+    this.#deps.clock.sleep(FLUSH_INTERVAL_MS, this.#closing.signal).then(
       () => {
         if (this.#flushTimer === timer) this.#flush()
       },
-      () => undefined, // flushed for another reason in between
+      () => undefined, // closed, which flushes
     )
   }
 
   /** Everything queued by now is to be written. */
   #flush(): void {
-    this.#flushTimer?.abort()
     this.#flushTimer = null
     this.#due = this.#queue.length
     if (this.#due > 0) this.#draining ??= this.#drain()

@@ -15,12 +15,13 @@ export type Step =
   | FragmentStep
   | { readonly kind: 'abandon'; readonly chunk: OpenChunk; readonly fragment: OpenFragment }
 
+/** What is appended to a fragment while its last step waits is gathered in that step. */
 type FragmentStep = {
   readonly kind: 'data' | 'end'
   readonly chunk: OpenChunk
   readonly fragment: OpenFragment
-  readonly parts: readonly Uint8Array[]
-  readonly byteLength: number
+  readonly parts: Uint8Array[]
+  byteLength: number
 }
 
 /** Steps of one chunk that one write call carries out. */

@@ -30,6 +30,7 @@ export class IngestPublisher {
   readonly #timeline = new MediaTimeline()
   readonly #meter = new RateMeter()
   readonly #tracks = new Map<number, Track>()
+  #hasVideo = false
   #gate: StartGate | null = new StartGate()
   #header: Uint8Array | null = null
   #open: OpenFragment | null = null
@@ -66,6 +67,7 @@ export class IngestPublisher {
     const known = this.#tracks.get(track.number)
     if (known !== undefined && sameTrack(known, track)) return
     this.#tracks.set(track.number, track)
+    this.#hasVideo ||= track.kind === 'video'
     this.#header = null
     this.#open?.describes.delete(track.number)
     this.#openGateWhenDue()
@@ -127,19 +129,17 @@ export class IngestPublisher {
       this.#discontinuity = true
       this.#resumeAnywhere = true
     }
+    // One literal and no spread: this runs for every sample, and a spread costs as much as the rest.
     const situation = {
       isVideo: track.kind === 'video',
       isKey: sample.isKey,
-      sessionHasVideo: this.#hasVideo(),
-    }
-    const plan = planSample({
-      ...situation,
+      sessionHasVideo: this.#hasVideo,
       open: this.#openSituation(track, placed),
       resumeAnywhere: this.#resumeAnywhere,
       fragmentTargetMs: this.#options.fragmentTargetMs,
       maxFragmentMs: this.#options.maxFragmentMs,
-    })
-    switch (plan) {
+    }
+    switch (planSample(situation)) {
       case 'append':
         this.#append(sample, placed)
         break
@@ -222,11 +222,14 @@ export class IngestPublisher {
       isKey: sample.isKey,
       payloadLength: sample.data.length,
     })
-    const first = open.samples === 0 ? [clusterStart(open.timecode)] : []
+    const parts =
+      open.samples === 0
+        ? [clusterStart(open.timecode), head, sample.data]
+        : [head, sample.data]
     open.samples++
     open.producerEnd = epochMs(Math.max(open.producerEnd, placed.pts + placed.durationMs))
     try {
-      this.#deps.writer.append([...first, head, sample.data], {
+      this.#deps.writer.append(parts, {
         samples: 1,
         producerEnd: open.producerEnd,
         arrivedAt: sample.arrivedAt,
@@ -280,11 +283,6 @@ export class IngestPublisher {
     this.#open = null
     this.#discontinuity = true
     this.#drop(error.code === 'ArchiveQueueFull' ? 'archive-queue-full' : 'archive-failed', lost)
-  }
-
-  #hasVideo(): boolean {
-    for (const track of this.#tracks.values()) if (track.kind === 'video') return true
-    return false
   }
 
   #count(sample: Sample, track: Track | undefined): void {

@@ -230,17 +230,17 @@ class Cursor {
   }
 
   byte(): number {
-    return this.take(1)[0]!
+    return this.#bytes[this.#advance(1)]!
   }
 
   unsigned16(): number {
-    const [high, low] = this.take(2)
-    return (high! << 8) | low!
+    const at = this.#advance(2)
+    return (this.#bytes[at]! << 8) | this.#bytes[at + 1]!
   }
 
   unsigned24(): number {
-    const [high, middle, low] = this.take(3)
-    return (high! << 16) | (middle! << 8) | low!
+    const at = this.#advance(3)
+    return (this.#bytes[at]! << 16) | (this.#bytes[at + 1]! << 8) | this.#bytes[at + 2]!
   }
 
   /** SI24: B-frames before their key frame have negative ones. */
@@ -253,14 +253,20 @@ class Cursor {
   }
 
   skip(count: number): void {
-    this.take(count)
+    this.#advance(count)
   }
 
   take(count: number): Uint8Array {
+    const start = this.#advance(count)
+    return this.#bytes.subarray(start, this.#offset)
+  }
+
+  /** @returns where the next `count` bytes begin */
+  #advance(count: number): number {
     if (count > this.left) throw this.malformed(`ends ${count - this.left} bytes early`)
     const start = this.#offset
     this.#offset += count
-    return this.#bytes.subarray(start, this.#offset)
+    return start
   }
 
   rest(): Uint8Array {

@@ -79,18 +79,28 @@ export function readElementHead(bytes: Uint8Array, offset: number): ElementHead 
 }
 
 /** Encodes a size in as few bytes as hold it, or in exactly `width` (1..8). */
-export function toElementSize(size: number, width = narrowestWidth(size)): Uint8Array {
+export function toElementSize(size: number, width = elementSizeWidth(size)): Uint8Array {
+  const bytes = new Uint8Array(width)
+  writeElementSize(bytes, 0, size, width)
+  return bytes
+}
+
+/** Encodes a size in `width` bytes at `offset`. */
+export function writeElementSize(
+  bytes: Uint8Array,
+  offset: number,
+  size: number,
+  width: number,
+): void {
   if (size >= 2 ** (7 * width) - 1) {
     throw new RangeError(`size ${size} does not fit in ${width} bytes`)
   }
-  const bytes = new Uint8Array(width)
   let rest = size
   for (let i = width - 1; i >= 0; i--) {
-    bytes[i] = rest % 256
+    bytes[offset + i] = rest % 256
     rest = Math.floor(rest / 256)
   }
-  bytes[0]! |= 0x100 >> width
-  return bytes
+  bytes[offset]! |= 0x100 >> width
 }
 
 /** The reserved all-ones size of this width (RFC 8794 §6.2). */
@@ -106,8 +116,8 @@ export function toElementId(id: number): Uint8Array {
   return Uint8Array.from({ length: width }, (_, i) => (id >>> (8 * (width - 1 - i))) & 0xff)
 }
 
-/** All ones of a width mean "unknown", so 127 already takes two bytes. */
-function narrowestWidth(size: number): number {
+/** The fewest bytes that hold a size. All ones mean "unknown", so 127 already takes two. */
+export function elementSizeWidth(size: number): number {
   let width = 1
   while (size >= 2 ** (7 * width) - 1) width++
   return width

@@ -2,7 +2,13 @@ import type { FragmentNumber } from '../../domain/fragment.ts'
 import type { EpochMs } from '../../domain/time.ts'
 import type { Track } from '../../domain/track.ts'
 import { ElementId } from './element-id.ts'
-import { toElementId, toElementSize, toUnknownSize } from './vint.ts'
+import {
+  elementSizeWidth,
+  toElementId,
+  toElementSize,
+  toUnknownSize,
+  writeElementSize,
+} from './vint.ts'
 
 /** Of every document that we write: one tick is one millisecond (RFC 9559 §5.1.2.9). */
 export const TIMECODE_SCALE_NS = 1_000_000
@@ -82,11 +88,11 @@ export function simpleBlockHead(block: BlockStart): Uint8Array {
   if (relativeMs < -MAX_RELATIVE_MS - 1 || relativeMs > MAX_RELATIVE_MS) {
     throw new RangeError(`a block cannot lie ${relativeMs} ms from its cluster`)
   }
-  const size = toElementSize(4 + payloadLength)
-  const head = new Uint8Array(1 + size.length + 4)
+  const width = elementSizeWidth(4 + payloadLength)
+  const head = new Uint8Array(1 + width + 4)
   head[0] = ElementId.SimpleBlock
-  head.set(size, 1)
-  let at = 1 + size.length
+  writeElementSize(head, 1, 4 + payloadLength, width)
+  let at = 1 + width
   head[at++] = 0x80 | trackNumber
   head[at++] = (relativeMs >> 8) & 0xff
   head[at++] = relativeMs & 0xff
