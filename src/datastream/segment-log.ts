@@ -138,6 +138,15 @@ class SegmentLog implements ShardLog {
     const last = this.#segments.at(-1)
     if (last === undefined) return
     await last.acquire()
+    try {
+      await this.#recoverFrom(last)
+    } catch (error) {
+      await last.release()
+      throw error
+    }
+  }
+
+  async #recoverFrom(last: SegmentFile): Promise<void> {
     const { nextIndex, sizeBytes } = await last.index()
     this.#nextIndex = nextIndex
     const { size } = await last.use((file) => file.stat())

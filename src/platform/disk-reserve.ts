@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto'
-import { open, rm } from 'node:fs/promises'
+import { open, rm, stat } from 'node:fs/promises'
 
 const PIECE_BYTES = 1024 * 1024
 
@@ -19,21 +19,20 @@ export async function keepReserve(path: string, sizeBytes: number): Promise<void
     }
   } catch (error) {
     if (!isDiskFull(error)) throw error
-    // Smaller then. The last piece is left to who writes next, which is the one who starts.
-    const { size } = await file.stat()
-    await file.truncate(Math.max(0, size - PIECE_BYTES))
+    // Smaller then.
   } finally {
     await file.close()
   }
 }
 
-/** @returns whether there was one */
-export async function releaseReserve(path: string): Promise<boolean> {
+/** @returns how many bytes it gave back, 0 when there was none */
+export async function releaseReserve(path: string): Promise<number> {
   try {
+    const { size } = await stat(path)
     await rm(path)
-    return true
+    return size
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0
     throw error
   }
 }

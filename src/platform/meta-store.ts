@@ -59,17 +59,26 @@ export async function openLevelMetaStore(
 ): Promise<MetaStore> {
   const db = new ClassicLevel<string, unknown>(directory, { valueEncoding: 'json' })
   const reserve = join(directory, RESERVE_FILE)
+  let keptBytes = reserveBytes
   try {
     await db.open().catch(async (error: unknown) => {
-      if (!isDiskFull(error) || !(await releaseReserve(reserve))) throw error
+      const releasedBytes = isDiskFull(error) ? await releaseReserve(reserve) : 0
+      if (releasedBytes === 0) throw error
+      keptBytes = Math.min(reserveBytes, releasedBytes - START_BYTES)
       await db.open()
     })
   } catch (error) {
     throw notOpened(directory, error)
   }
-  if (reserveBytes > 0) await keepReserve(reserve, reserveBytes)
+  if (keptBytes > 0) await keepReserve(reserve, keptBytes)
   return new LevelMetaStore(db)
 }
+
+/**
+ * Of the reserve, what every start on a full disk leaves to those who start next: chunks to be ended,
+ * leases to be taken.
+ */
+const START_BYTES = 1024 * 1024
 
 /** In the database's folder, where it leaves alone what it does not know. */
 const RESERVE_FILE = 'reserve'

@@ -3,6 +3,7 @@ import { nodeDisk, type LogDisk, type LogFile } from '../../src/datastream/log-d
 /** A real disk that counts syncs and fails when told to. */
 export class FaultyDisk implements LogDisk {
   syncs = 0
+  openFiles = 0
   /** Bytes that still fit; a write takes what fits, then fails as a full disk does. */
   freeBytes = Number.POSITIVE_INFINITY
   failSync = false
@@ -13,10 +14,14 @@ export class FaultyDisk implements LogDisk {
 
   readonly open: LogDisk['open'] = async (path, flags) => {
     const file = await nodeDisk.open(path, flags)
+    this.openFiles += 1
     const faulty: LogFile = {
       read: file.read.bind(file),
       stat: file.stat.bind(file),
-      close: file.close.bind(file),
+      close: async () => {
+        this.openFiles -= 1
+        await file.close()
+      },
       write: (async (bytes: Buffer, offset: number, length: number, position: number) => {
         const fits = Math.min(length, this.freeBytes)
         if (fits === 0) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })

@@ -118,7 +118,8 @@ describe('recovery', () => {
     },
   )
 
-  test('a segment with records whose header is damaged is not thrown away', async () => {
+  test('a segment with records whose header is damaged is not thrown away nor kept open', async () => {
+    const disk = new FaultyDisk()
     const directory = await closedLog(3)
     const path = join(directory, `${FIRST}.log`)
     const bytes = await readFile(path)
@@ -126,8 +127,11 @@ describe('recovery', () => {
     await writeFile(path, bytes)
     await rm(join(directory, `${FIRST}.idx`))
 
-    await expect(openSegmentLog(directory)).rejects.toMatchObject({ code: 'LogCorrupted' })
+    await expect(openSegmentLog(directory, { disk })).rejects.toMatchObject({
+      code: 'LogCorrupted',
+    })
     expect((await stat(path)).size).toBe(bytes.length)
+    expect(disk.openFiles).toBe(0)
   })
 
   test.each([

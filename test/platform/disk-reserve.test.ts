@@ -16,8 +16,8 @@ test('a reserve is made, filled up again and given up', async () => {
   await keepReserve(path, 2 * MIB)
 
   expect((await stat(path)).size).toBe(2 * MIB)
-  expect(await releaseReserve(path)).toBe(true)
-  expect(await releaseReserve(path)).toBe(false)
+  expect(await releaseReserve(path)).toBe(2 * MIB)
+  expect(await releaseReserve(path)).toBe(0)
 })
 
 // A disk of its own for one process, gone with it. Only root may have that.

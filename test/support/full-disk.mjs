@@ -16,7 +16,7 @@ fillDisk()
 
 const after = await open()
 const kept = after.get(['k', 7])?.length === value.length
-const commits = await after.commit({ puts: [{ key: ['instance'], value: 2 }] })
+const commits = await after.commit({ puts: [{ key: ['instance'], value: 'x'.repeat(100_000) }] })
 await after[Symbol.asyncDispose]()
 console.log(JSON.stringify({ refused, kept, commits }))
 
