@@ -2,7 +2,7 @@
 // Called by `npm run demo`, `npm test` and `npm run bench` themselves, because install scripts and
 // pre/post hooks are switched off (.npmrc).
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { build } from './build.mjs'
@@ -18,8 +18,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
 
 const STAMP = 'node_modules/.kinora-lock-sha256'
 const lock = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex')
-const installed = existsSync(STAMP) ? readFileSync(STAMP, 'utf8') : ''
-if (installed !== lock) {
+if (!isInstalled()) {
   console.error('Installing dependencies (npm ci) ...')
   const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     stdio: ['ignore', 2, 2], // standard output belongs to the command that follows
@@ -29,3 +28,10 @@ if (installed !== lock) {
   writeFileSync(STAMP, lock)
 }
 build({ onlyIfStale: true })
+
+/** By us, or by a plain `npm ci` since the lock file last changed. */
+function isInstalled() {
+  if (existsSync(STAMP)) return readFileSync(STAMP, 'utf8') === lock
+  const listing = 'node_modules/.package-lock.json'
+  return existsSync(listing) && statSync(listing).mtimeMs >= statSync('package-lock.json').mtimeMs
+}
