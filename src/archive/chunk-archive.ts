@@ -21,7 +21,8 @@ import { firstCounterOf } from './chunk-layout.ts'
 import { ChunkReader, fragmentNotFound } from './chunk-reader.ts'
 import { ChunkRemoval } from './chunk-removal.ts'
 import { ChunkSearch } from './chunk-search.ts'
-import { nodeFiles, type ArchiveFiles } from './files.ts'
+import { type ChunkStore } from './chunk-store.ts'
+import { nodeChunkStore } from './node-chunk-store.ts'
 import { StartupRecovery } from './startup-recovery.ts'
 import { counterOf, StreamState } from './stream-state.ts'
 import { StreamWriter } from './stream-writer.ts'
@@ -35,7 +36,7 @@ export type ArchiveDeps = {
   readonly metrics: Metrics
   readonly log: Log
   /** The file system, unless a test brings another. */
-  readonly files?: ArchiveFiles
+  readonly files?: ChunkStore
 }
 
 const EXPIRY_INTERVAL_MS = 30_000
@@ -56,7 +57,7 @@ export async function openArchive(
 /** The {@link Archive} on a file system and a MetaStore. */
 export class ChunkArchive implements Archive {
   readonly #deps: ArchiveDeps
-  readonly #files: ArchiveFiles
+  readonly #files: ChunkStore
   readonly #options: ArchiveOptions
   readonly #log: Log
   readonly #catalogue: Catalogue
@@ -72,7 +73,7 @@ export class ChunkArchive implements Archive {
   #round: Promise<void> = Promise.resolve()
 
   constructor(deps: ArchiveDeps, options: ArchiveOptions) {
-    const { directory, events, files = nodeFiles } = deps
+    const { directory, events, files = nodeChunkStore } = deps
     const { nameOf } = options
     this.#deps = deps
     this.#files = files

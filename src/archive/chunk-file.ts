@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path'
 import type { OpenChunkRow } from './catalogue.ts'
 import { RESERVE_BYTES, reserveElement, toSidecarPath } from './chunk-layout.ts'
 import { withFragment, type ChunkSpan } from './chunk-span.ts'
-import { isFileError, type ArchiveFile, type ArchiveFiles } from './files.ts'
+import { isFileError, type ChunkStoreFile, type ChunkStore } from './chunk-store.ts'
 import {
   encodeRow,
   ROW_BYTES,
@@ -18,11 +18,11 @@ import {
 export class ChunkFile {
   readonly header: Uint8Array
   #row: OpenChunkRow
-  readonly #files: ArchiveFiles
+  readonly #files: ChunkStore
   readonly #path: string
   readonly #onWrite: () => void
-  #media: ArchiveFile | null = null
-  #index: ArchiveFile | null = null
+  #media: ChunkStoreFile | null = null
+  #index: ChunkStoreFile | null = null
   #length: number
   #persistedLength: number
   #headerWritten = false
@@ -33,7 +33,7 @@ export class ChunkFile {
 
   /** @param onWrite called for every write call */
   constructor(options: {
-    readonly files: ArchiveFiles
+    readonly files: ChunkStore
     readonly directory: string
     readonly row: OpenChunkRow
     readonly header: Uint8Array
@@ -162,7 +162,11 @@ export class ChunkFile {
     this.#index ??= await this.#files.open(toSidecarPath(this.#path), 'wx+')
   }
 
-  async #write(file: ArchiveFile, parts: readonly Uint8Array[], position: number): Promise<void> {
+  async #write(
+    file: ChunkStoreFile,
+    parts: readonly Uint8Array[],
+    position: number,
+  ): Promise<void> {
     this.#onWrite()
     await file.write(parts, position)
   }

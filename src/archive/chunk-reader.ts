@@ -10,8 +10,8 @@ import { FRAGMENT_NUMBER_TAG } from '../media/matroska/writer.ts'
 import type { StoredFragment } from './archive.ts'
 import type { ChunkRow, FinishedChunk } from './catalogue.ts'
 import { toSidecarPath } from './chunk-layout.ts'
-import type { ArchiveFile, ArchiveFiles } from './files.ts'
-import { isFileError } from './files.ts'
+import type { ChunkStoreFile, ChunkStore } from './chunk-store.ts'
+import { isFileError } from './chunk-store.ts'
 import { decodeRow, decodeSidecar, ROW_BYTES, SIDECAR_HEADER_BYTES } from './fragment-row.ts'
 import type { FragmentRow } from './fragment-row.ts'
 import { readSidecarFile, rebuildSidecar } from './recovery.ts'
@@ -23,11 +23,11 @@ const MAX_SIDECARS = 64
 /** Reads fragments and rows back from chunks. */
 export class ChunkReader implements AsyncDisposable {
   readonly #directory: string
-  readonly #files: ArchiveFiles
+  readonly #files: ChunkStore
   readonly #openChunks = new Map<string, OpenChunk>()
   readonly #sidecars = new Map<string, readonly FragmentRow[]>()
 
-  constructor(directory: string, files: ArchiveFiles) {
+  constructor(directory: string, files: ChunkStore) {
     this.#directory = directory
     this.#files = files
   }
@@ -160,7 +160,7 @@ export class ChunkReader implements AsyncDisposable {
 }
 
 type OpenedChunk = {
-  readonly file: ArchiveFile
+  readonly file: ChunkStoreFile
   readonly header: Uint8Array
   readonly tracks: readonly Track[]
 }

@@ -4,7 +4,7 @@ import type { Events } from '../observe/events.ts'
 import type { Catalogue, ChunkRow, FinishedChunk, GarbageRow } from './catalogue.ts'
 import { toSidecarPath } from './chunk-layout.ts'
 import type { ChunkReader } from './chunk-reader.ts'
-import { isFileError, type ArchiveFiles } from './files.ts'
+import { isFileError, type ChunkStore } from './chunk-store.ts'
 
 /** Expired chunks taken from the catalogue at a time. */
 const EXPIRY_BATCH = 1000
@@ -21,7 +21,7 @@ const EXPIRY_BATCH = 1000
  */
 export class ChunkRemoval {
   readonly #directory: string
-  readonly #files: ArchiveFiles
+  readonly #files: ChunkStore
   readonly #catalogue: Catalogue
   readonly #reader: ChunkReader
   readonly #events: Events
@@ -29,7 +29,7 @@ export class ChunkRemoval {
 
   constructor(deps: {
     readonly directory: string
-    readonly files: ArchiveFiles
+    readonly files: ChunkStore
     readonly catalogue: Catalogue
     readonly reader: ChunkReader
     readonly events: Events

@@ -14,7 +14,7 @@ import { readUnsigned } from '../media/matroska/value.ts'
 import { readElementHead, UNKNOWN_SIZE, type ElementHead } from '../media/matroska/vint.ts'
 import { FRAGMENT_NUMBER_TAG, PRODUCER_TIMESTAMP_TAG } from '../media/matroska/writer.ts'
 import { parseNote } from './chunk-layout.ts'
-import type { ArchiveFile } from './files.ts'
+import type { ChunkStoreFile } from './chunk-store.ts'
 import type { FragmentRow } from './fragment-row.ts'
 
 /** A fragment as its bytes in a chunk tell it. */
@@ -48,7 +48,7 @@ export type ChunkScan = {
  * memory, not the file.
  */
 export async function scanChunk(
-  file: ArchiveFile,
+  file: ChunkStoreFile,
   from: number,
   header: MatroskaHeader,
 ): Promise<ChunkScan> {
@@ -272,11 +272,11 @@ const MAX_INSPECTED_BYTES = 1024 * 1024
 /** Reads a file forwards in large pieces and hands out small views. */
 class FileWindow {
   readonly fileBytes: number
-  readonly #file: ArchiveFile
+  readonly #file: ChunkStoreFile
   #start = 0
   #bytes: Uint8Array = new Uint8Array(0)
 
-  constructor(file: ArchiveFile, fileBytes: number) {
+  constructor(file: ChunkStoreFile, fileBytes: number) {
     this.#file = file
     this.fileBytes = fileBytes
   }

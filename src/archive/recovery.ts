@@ -6,7 +6,7 @@ import type { FinishedChunk, OpenChunkRow } from './catalogue.ts'
 import { closingRecord, RESERVE_BYTES, toSidecarPath } from './chunk-layout.ts'
 import { scanChunk, type ScannedFragment } from './chunk-scan.ts'
 import { toChunkSpan } from './chunk-span.ts'
-import { isFileError, type ArchiveFile, type ArchiveFiles } from './files.ts'
+import { isFileError, type ChunkStoreFile, type ChunkStore } from './chunk-store.ts'
 import {
   decodeSidecar,
   encodeRow,
@@ -16,7 +16,7 @@ import {
   type FragmentRow,
 } from './fragment-row.ts'
 
-export type RecoveryDeps = { readonly directory: string; readonly files: ArchiveFiles }
+export type RecoveryDeps = { readonly directory: string; readonly files: ChunkStore }
 
 export type Recovery = {
   /** `null`: nothing of it was kept, its files and its row are to go. */
@@ -96,7 +96,7 @@ export async function rebuildSidecar(
 }
 
 /** `null` when there is no sidecar; see {@link decodeSidecar}. */
-export async function readSidecarFile(files: ArchiveFiles, path: string): Promise<Buffer | null> {
+export async function readSidecarFile(files: ChunkStore, path: string): Promise<Buffer | null> {
   const file = await openIfThere(files, path, 'r')
   if (file === null) return null
   try {
@@ -106,7 +106,10 @@ export async function readSidecarFile(files: ArchiveFiles, path: string): Promis
   }
 }
 
-async function readHeader(media: ArchiveFile, chunk: OpenChunkRow): Promise<MatroskaHeader | null> {
+async function readHeader(
+  media: ChunkStoreFile,
+  chunk: OpenChunkRow,
+): Promise<MatroskaHeader | null> {
   try {
     return parseWholeHeader(await media.read(0, chunk.headerBytes))
   } catch (error) {
@@ -127,7 +130,7 @@ type RecoveryPlan = {
 }
 
 async function planRecovery(options: {
-  readonly media: ArchiveFile
+  readonly media: ChunkStoreFile
   readonly chunk: OpenChunkRow
   readonly header: MatroskaHeader
   readonly known: readonly FragmentRow[]
@@ -187,7 +190,11 @@ function toRecoveredRow(
   }
 }
 
-async function applyToMedia(media: ArchiveFile, plan: RecoveryPlan, bytes: number): Promise<void> {
+async function applyToMedia(
+  media: ChunkStoreFile,
+  plan: RecoveryPlan,
+  bytes: number,
+): Promise<void> {
   if (plan.cut === bytes && plan.toClose === null) return
   if (plan.cut < bytes) await media.truncate(plan.cut)
   if (plan.clusterSize !== null) {
@@ -199,7 +206,7 @@ async function applyToMedia(media: ArchiveFile, plan: RecoveryPlan, bytes: numbe
 }
 
 async function writeSidecar(
-  files: ArchiveFiles,
+  files: ChunkStore,
   path: string,
   rows: readonly FragmentRow[],
 ): Promise<void> {
@@ -214,7 +221,7 @@ async function writeSidecar(
 }
 
 async function readSidecar(
-  files: ArchiveFiles,
+  files: ChunkStore,
   path: string,
   chunkBytes: number,
 ): Promise<readonly FragmentRow[]> {
@@ -223,10 +230,10 @@ async function readSidecar(
 }
 
 async function openIfThere(
-  files: ArchiveFiles,
+  files: ChunkStore,
   path: string,
   flags: 'r+' | 'r',
-): Promise<ArchiveFile | null> {
+): Promise<ChunkStoreFile | null> {
   try {
     return await files.open(path, flags)
   } catch (error) {

@@ -3,7 +3,7 @@ import type { Events } from '../observe/events.ts'
 import type { Log } from '../observe/log.ts'
 import type { Catalogue, OpenChunkRow } from './catalogue.ts'
 import type { ChunkRemoval } from './chunk-removal.ts'
-import type { ArchiveFiles } from './files.ts'
+import type { ChunkStore } from './chunk-store.ts'
 import { recoverChunk } from './recovery.ts'
 
 /** Chunks recovered side by side; each is a few reads and two syncs. */
@@ -95,7 +95,7 @@ export class StartupRecovery {
 
 type RecoveryDeps = {
   readonly directory: string
-  readonly files: ArchiveFiles
+  readonly files: ChunkStore
   readonly catalogue: Catalogue
   readonly removal: ChunkRemoval
   readonly events: Events

@@ -10,7 +10,7 @@ import type { AppendedMedia, ArchiveOptions, FragmentStart, FragmentWriter } fro
 import type { Catalogue } from './catalogue.ts'
 import { ChunkFile } from './chunk-file.ts'
 import { RESERVE_BYTES, toChunkId, toChunkPath } from './chunk-layout.ts'
-import type { ArchiveFiles } from './files.ts'
+import type { ChunkStore } from './chunk-store.ts'
 import { MAX_FRAGMENT_BYTES, toFragment, type FragmentRow } from './fragment-row.ts'
 import {
   openFragment,
@@ -38,7 +38,7 @@ const FLUSH_BYTES = 1024 * 1024
 
 export type WriterDeps = {
   readonly directory: string
-  readonly files: ArchiveFiles
+  readonly files: ChunkStore
   readonly catalogue: Catalogue
   readonly clock: Clock
   readonly events: Events

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { ArchiveOptions } from '../../src/archive/index.ts'
 import { openArchive } from '../../src/archive/index.ts'
-import { nodeFiles, type ArchiveFiles } from '../../src/archive/files.ts'
+import { type ChunkStore } from '../../src/archive/chunk-store.ts'
+import { nodeChunkStore } from '../../src/archive/node-chunk-store.ts'
 import { toStreamId } from '../../src/domain/stream.ts'
 import { openLevelMetaStore, type MetaStore } from '../../src/platform/meta-store.ts'
 import { writeFragment } from '../support/archive-media.ts'
@@ -30,7 +31,7 @@ async function workplace() {
     maxChunkBytes: 1 << 20,
   }
   const media = join(directory, 'media')
-  const open = (files: ArchiveFiles = nodeFiles, store: MetaStore = meta) =>
+  const open = (files: ChunkStore = nodeChunkStore, store: MetaStore = meta) =>
     openArchive({ directory: media, meta: store, clock, files, ...observed }, options)
   return { media, meta, clock, retention, open, recorder: observed.recorder }
 }

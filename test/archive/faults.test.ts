@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Archive, ArchiveOptions } from '../../src/archive/index.ts'
 import { openArchive } from '../../src/archive/index.ts'
-import { nodeFiles, type ArchiveFiles } from '../../src/archive/files.ts'
+import { type ChunkStore } from '../../src/archive/chunk-store.ts'
+import { nodeChunkStore } from '../../src/archive/node-chunk-store.ts'
 import type { Fragment } from '../../src/domain/fragment.ts'
 import { toStreamId } from '../../src/domain/stream.ts'
 import { tagsElement, toMatroskaHeader } from '../../src/media/matroska/writer.ts'
@@ -56,7 +57,7 @@ class Workplace implements AsyncDisposable {
     return join(this.#directory, 'media')
   }
 
-  open(meta: MetaStore = this.meta, files: ArchiveFiles = nodeFiles) {
+  open(meta: MetaStore = this.meta, files: ChunkStore = nodeChunkStore) {
     const { events, metrics, log } = createObserved()
     const clock = new ManualClock(T + 60_000)
     return openArchive({ directory: this.media, meta, files, clock, events, metrics, log }, OPTIONS)

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { OpenChunkRow } from '../../src/archive/catalogue.ts'
 import { ChunkFile } from '../../src/archive/chunk-file.ts'
 import { CLOSING_BYTES, closingRecord, RESERVE_BYTES } from '../../src/archive/chunk-layout.ts'
-import { nodeFiles } from '../../src/archive/files.ts'
+import { nodeChunkStore } from '../../src/archive/node-chunk-store.ts'
 import {
   decodeSidecar,
   ROW_BYTES,
@@ -55,7 +55,7 @@ beforeAll(async () => {
 
 function newChunk(directory: string): ChunkFile {
   return new ChunkFile({
-    files: nodeFiles,
+    files: nodeChunkStore,
     directory,
     row: CHUNK,
     header: HEADER,
@@ -95,7 +95,7 @@ async function copy(): Promise<{ directory: string; media: string; index: string
 }
 
 const recover = (directory: string, successor: number | null = null) =>
-  recoverChunk(CHUNK, successor, { directory, files: nodeFiles })
+  recoverChunk(CHUNK, successor, { directory, files: nodeChunkStore })
 
 async function rowsIn(media: string, index: string): Promise<readonly FragmentRow[]> {
   return decodeSidecar(await readFile(index), (await stat(media)).size)
@@ -204,7 +204,7 @@ test.each([
 
   expect(await rowsIn(media, index)).toEqual(written.map(({ row }) => row))
   await damage(index)
-  expect(await rebuildSidecar(finished!, { directory, files: nodeFiles })).toEqual(
+  expect(await rebuildSidecar(finished!, { directory, files: nodeChunkStore })).toEqual(
     written.map(({ row }) => row),
   )
   expect(await rowsIn(media, index)).toEqual(written.map(({ row }) => row))

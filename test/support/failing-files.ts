@@ -1,4 +1,5 @@
-import { nodeFiles, type ArchiveFile, type ArchiveFiles } from '../../src/archive/files.ts'
+import { type ChunkStoreFile, type ChunkStore } from '../../src/archive/chunk-store.ts'
+import { nodeChunkStore } from '../../src/archive/node-chunk-store.ts'
 import type { MetaBatch, MetaStore } from '../../src/platform/meta-store.ts'
 
 /** What happens at each change to the disk; a read is none. */
@@ -17,16 +18,17 @@ export class FaultyDisk {
     this.plan = plan
   }
 
-  readonly files: ArchiveFiles = {
+  readonly files: ChunkStore = {
     open: async (path, flags) => {
       if (flags !== 'r') this.#step(`open ${flags}`)
-      return this.#wrap(await nodeFiles.open(path, flags))
+      return this.#wrap(await nodeChunkStore.open(path, flags))
     },
-    makeDirectory: (path) => this.#do('makeDirectory', () => nodeFiles.makeDirectory(path)),
-    syncDirectory: (path) => this.#do('syncDirectory', () => nodeFiles.syncDirectory(path)),
-    unlink: (path) => this.#do('unlink', () => nodeFiles.unlink(path)),
+    makeDirectory: (path) => this.#do('makeDirectory', () => nodeChunkStore.makeDirectory(path)),
+    syncDirectory: (path) => this.#do('syncDirectory', () => nodeChunkStore.syncDirectory(path)),
+    unlink: (path) => this.#do('unlink', () => nodeChunkStore.unlink(path)),
+    list: (path) => nodeChunkStore.list(path),
     removeEmptyDirectory: (path) =>
-      this.#do('removeEmptyDirectory', () => nodeFiles.removeEmptyDirectory(path)),
+      this.#do('removeEmptyDirectory', () => nodeChunkStore.removeEmptyDirectory(path)),
   }
 
   meta(meta: MetaStore): MetaStore {
@@ -53,7 +55,7 @@ export class FaultyDisk {
     return this.plan(this.steps, operation)
   }
 
-  #wrap(file: ArchiveFile): ArchiveFile {
+  #wrap(file: ChunkStoreFile): ChunkStoreFile {
     return {
       write: async (parts, position) => {
         const verdict = this.#verdict('write')

@@ -1,38 +1,17 @@
-import { mkdir, open, rmdir, unlink, type FileHandle } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import type { Dirent } from 'node:fs'
+import { mkdir, open, readdir, rmdir, unlink, type FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { isFileError, type ChunkStore, type ChunkStoreFile } from './chunk-store.ts'
 
-/** What the archive asks of a file system; a test puts a failing one in its place. */
-export interface ArchiveFiles {
-  /** `wx+` creates and fails when it exists; `r+` and `r` fail with ENOENT when it does not. */
-  open(path: string, flags: 'wx+' | 'r+' | 'r'): Promise<ArchiveFile>
-  /** With its parents; every name is on disk when it resolves. */
-  makeDirectory(path: string): Promise<void>
-  syncDirectory(path: string): Promise<void>
-  unlink(path: string): Promise<void>
-  /** Leaves a directory that is not empty or not there. */
-  removeEmptyDirectory(path: string): Promise<void>
-}
-
-export interface ArchiveFile {
-  /** All of the parts one after the other, in one call to the system as a rule. */
-  write(parts: readonly Uint8Array[], position: number): Promise<void>
-  /** Shorter than `length` at the end of the file. */
-  read(position: number, length: number): Promise<Buffer>
-  size(): Promise<number>
-  truncate(length: number): Promise<void>
-  /** fdatasync: contents and length are on disk when it resolves. */
-  sync(): Promise<void>
-  close(): Promise<void>
-}
-
-export const nodeFiles: ArchiveFiles = {
+/** The {@link ChunkStore} on the file system of this machine. */
+export const nodeChunkStore: ChunkStore = {
   open: async (path, flags) => new NodeFile(await open(path, flags, 0o640)),
 
   makeDirectory: async (path) => {
     const first = await mkdir(path, { recursive: true })
     if (first === undefined) return
     for (let made = path; made.length >= first.length; made = dirname(made)) {
-      await nodeFiles.syncDirectory(dirname(made))
+      await nodeChunkStore.syncDirectory(dirname(made))
     }
   },
 
@@ -54,13 +33,26 @@ export const nodeFiles: ArchiveFiles = {
       if (!isFileError(error, 'ENOTEMPTY') && !isFileError(error, 'ENOENT')) throw error
     }
   },
+
+  list: async function* (path) {
+    for (const entry of await entriesOf(path)) {
+      const below = join(path, entry.name)
+      if (entry.isDirectory()) yield* nodeChunkStore.list(below)
+      else if (entry.isFile()) yield below
+    }
+  },
 }
 
-export function isFileError(error: unknown, code: string): boolean {
-  return error instanceof Error && (error as NodeJS.ErrnoException).code === code
+async function entriesOf(path: string): Promise<readonly Dirent[]> {
+  try {
+    return await readdir(path, { withFileTypes: true })
+  } catch (error) {
+    if (isFileError(error, 'ENOENT')) return []
+    throw error
+  }
 }
 
-class NodeFile implements ArchiveFile {
+class NodeFile implements ChunkStoreFile {
   readonly #handle: FileHandle
 
   constructor(handle: FileHandle) {
