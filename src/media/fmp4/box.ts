@@ -45,7 +45,7 @@ export function u32(...values: readonly number[]): Uint8Array {
 
 export function u32List(values: readonly number[]): Uint8Array {
   const view = new DataView(new ArrayBuffer(4 * values.length))
-  for (const [i, value] of values.entries()) view.setUint32(4 * i, value)
+  for (let i = 0; i < values.length; i++) view.setUint32(4 * i, values[i]!)
   return new Uint8Array(view.buffer)
 }
 

@@ -29,8 +29,14 @@ export function toMediaSegment(segment: {
   readonly sequence: number
   readonly tracks: readonly SegmentTrack[]
 }): readonly Uint8Array[] {
-  const payload = segment.tracks.flatMap((track) => track.samples.map((sample) => sample.data))
-  const payloadBytes = payload.reduce((sum, data) => sum + data.length, 0)
+  const payload: Uint8Array[] = []
+  let payloadBytes = 0
+  for (const { samples } of segment.tracks) {
+    for (const { data } of samples) {
+      payload.push(data)
+      payloadBytes += data.length
+    }
+  }
   const mdatBytes = BOX_HEADER_BYTES + payloadBytes
   if (mdatBytes > 0xffff_ffff) throw new RangeError(`a segment of ${mdatBytes} bytes`)
 
@@ -89,22 +95,19 @@ function traf({ track, baseDecodeTime, samples }: SegmentTrack): Traf {
 // Version 1 of a run makes the composition offsets signed.
 function mixedRun(samples: readonly SegmentSample[]): Uint8Array {
   const flags = HAS_DATA_OFFSET | HAS_DURATION | HAS_SIZE | HAS_FLAGS | HAS_COMPOSITION_OFFSET
-  const rows = samples.flatMap((sample) => [
-    sample.durationTicks,
-    sample.data.length,
-    sample.isKey ? KEY_SAMPLE : DEPENDENT_SAMPLE,
-    sample.compositionOffset,
-  ])
+  const rows: number[] = []
+  for (const { durationTicks, data, isKey, compositionOffset } of samples) {
+    rows.push(durationTicks, data.length, isKey ? KEY_SAMPLE : DEPENDENT_SAMPLE, compositionOffset)
+  }
   return fullBox('trun', { version: 1, flags }, u32(samples.length, 0), u32List(rows))
 }
 
 function keyRun(samples: readonly SegmentSample[]): Uint8Array {
   const flags = HAS_DATA_OFFSET | HAS_DURATION | HAS_SIZE | HAS_COMPOSITION_OFFSET
-  const rows = samples.flatMap((sample) => [
-    sample.durationTicks,
-    sample.data.length,
-    sample.compositionOffset,
-  ])
+  const rows: number[] = []
+  for (const { durationTicks, data, compositionOffset } of samples) {
+    rows.push(durationTicks, data.length, compositionOffset)
+  }
   return fullBox('trun', { version: 1, flags }, u32(samples.length, 0), u32List(rows))
 }
 

@@ -28,7 +28,7 @@ function parseBlockGroup(bytes: Uint8Array, group: ElementHead): Block {
   let durationTicks: number | null = null
   let isKey = true // no ReferenceBlock: depends on nothing (§10.3)
   for (let offset = group.dataOffset; offset < end;) {
-    const head = readElementHead(bytes.subarray(0, end), offset)
+    const head = readElementHead(bytes, offset, end)
     if (head === null || head.size === UNKNOWN_SIZE || head.dataOffset + head.size > end) {
       throw malformed('child reaches past its BlockGroup', offset)
     }
@@ -51,8 +51,7 @@ function parseBlockGroup(bytes: Uint8Array, group: ElementHead): Block {
  */
 function parseBlockBody(bytes: Uint8Array, head: ElementHead, isKey: boolean | null): Block {
   const end = head.dataOffset + head.size
-  const body = bytes.subarray(0, end)
-  const track = readElementSize(body, head.dataOffset)
+  const track = readElementSize(bytes, head.dataOffset, end)
   const at = head.dataOffset + (track?.width ?? 0)
   if (track === null || track.size < 1 || at + 3 > end) {
     throw malformed('block is too short or names no track', head.offset)
@@ -63,13 +62,15 @@ function parseBlockBody(bytes: Uint8Array, head: ElementHead, isKey: boolean | n
     relativeTicks: ((bytes[at]! << 24) >> 16) | bytes[at + 1]!,
     isKey: isKey ?? (flags & 0x80) !== 0,
     durationTicks: null,
-    frames: readFrames(body, at + 3, (flags & 0x06) >> 1),
+    frames:
+      (flags & 0x06) === 0
+        ? [bytes.subarray(at + 3, end)]
+        : readLacedFrames(bytes.subarray(0, end), at + 3, (flags & 0x06) >> 1),
   }
 }
 
 /** Splits a block's payload by its lacing (RFC 9559 §10.3). */
-function readFrames(body: Uint8Array, start: number, lacing: number): readonly Uint8Array[] {
-  if (lacing === 0) return [body.subarray(start)]
+function readLacedFrames(body: Uint8Array, start: number, lacing: number): readonly Uint8Array[] {
   const count = body[start]
   if (count === undefined) throw malformed('laced block without a frame count', start)
   let at = start + 1

@@ -82,22 +82,14 @@ export function toSamples(
   return unlace(blocks)
 }
 
-/** The complete children of a Cluster; stops before one that reaches past `end`. */
-export function* clusterChildren(
-  bytes: Uint8Array,
-  cluster: { readonly dataOffset: number; readonly end: number },
-): Generator<ElementHead> {
-  const within = bytes.subarray(0, cluster.end)
-  for (let at = cluster.dataOffset; at < cluster.end;) {
-    const head = readElementHead(within, at)
-    if (head === null) return
-    if (head.size === UNKNOWN_SIZE) {
-      throw malformed(`${elementName(head.id)} of unknown size`, at, 'Segment/Cluster')
-    }
-    if (head.dataOffset + head.size > cluster.end) return
-    yield head
-    at = head.dataOffset + head.size
+/** The complete child of a Cluster at `at`; `null` when it reaches past the Cluster's `end`. */
+function readClusterChild(bytes: Uint8Array, at: number, end: number): ElementHead | null {
+  const head = readElementHead(bytes, at, end)
+  if (head === null) return null
+  if (head.size === UNKNOWN_SIZE) {
+    throw malformed(`${elementName(head.id)} of unknown size`, at, 'Segment/Cluster')
   }
+  return head.dataOffset + head.size > end ? null : head
 }
 
 function findClusterEnd(bytes: Uint8Array, start: number): { end: number; open: boolean } {
@@ -115,7 +107,7 @@ function findClusterEnd(bytes: Uint8Array, start: number): { end: number; open: 
   return { end: at, open: true }
 }
 
-type TimedBlock = Block & { readonly pts: number; readonly scaleNs: number }
+type TimedBlock = { readonly block: Block; readonly pts: number; readonly scaleNs: number }
 
 function collectBlocks(
   blocks: TimedBlock[],
@@ -125,7 +117,9 @@ function collectBlocks(
 ): void {
   let timecode: number | null = null
   let end = cluster.dataOffset
-  for (const child of clusterChildren(bytes, cluster)) {
+  while (end < cluster.end) {
+    const child = readClusterChild(bytes, end, cluster.end)
+    if (child === null) break
     end = child.dataOffset + child.size
     if (child.id === ElementId.Timecode) timecode = readUnsigned(bytes, child)
     if (child.id !== ElementId.SimpleBlock && child.id !== ElementId.BlockGroup) continue
@@ -136,7 +130,7 @@ function collectBlocks(
     const track = declared.get(block.trackNumber)
     if (track === undefined) continue
     const scaleNs = Math.round(1_000_000_000 / track.timescale)
-    blocks.push({ ...block, pts: timecode + block.relativeTicks, scaleNs })
+    blocks.push({ block, pts: timecode + block.relativeTicks, scaleNs })
   }
   if (end !== cluster.end) throw malformed('the Cluster is cut off', end, 'Segment/Cluster')
 }
@@ -147,23 +141,28 @@ function collectBlocks(
  */
 function unlace(blocks: readonly TimedBlock[]): readonly StoredSample[] {
   const spacings = new Map<number, number>()
-  return blocks.flatMap((block, i) => {
-    const { trackNumber, isKey, frames, pts, scaleNs } = block
-    const toMs = (ticks: number) => rescaleTicks(Math.floor(ticks), 1_000_000, scaleNs)
-    if (frames.length === 1) return [{ trackNumber, ptsMs: toMs(pts), isKey, data: frames[0]! }]
-    const next = nextOfTrack(blocks, i)
-    const spanTicks = next === undefined ? block.durationTicks : Math.max(next.pts - pts, 0)
-    const spacing =
-      spanTicks === null ? (spacings.get(trackNumber) ?? 0) : spanTicks / frames.length
-    spacings.set(trackNumber, spacing)
-    return frames.map((data, k) => ({ trackNumber, ptsMs: toMs(pts + spacing * k), isKey, data }))
-  })
+  const samples: StoredSample[] = []
+  for (const [i, { block, pts, scaleNs }] of blocks.entries()) {
+    const { trackNumber, isKey, frames } = block
+    let spacing = 0
+    if (frames.length > 1) {
+      const next = nextOfTrack(blocks, i)
+      const spanTicks = next === undefined ? block.durationTicks : Math.max(next.pts - pts, 0)
+      spacing = spanTicks === null ? (spacings.get(trackNumber) ?? 0) : spanTicks / frames.length
+      spacings.set(trackNumber, spacing)
+    }
+    for (let k = 0; k < frames.length; k++) {
+      const ptsMs = rescaleTicks(Math.floor(pts + spacing * k), 1_000_000, scaleNs)
+      samples.push({ trackNumber, ptsMs, isKey, data: frames[k]! })
+    }
+  }
+  return samples
 }
 
 function nextOfTrack(blocks: readonly TimedBlock[], index: number): TimedBlock | undefined {
-  const { trackNumber } = blocks[index]!
+  const { trackNumber } = blocks[index]!.block
   for (let i = index + 1; i < blocks.length; i++) {
-    if (blocks[i]!.trackNumber === trackNumber) return blocks[i]
+    if (blocks[i]!.block.trackNumber === trackNumber) return blocks[i]
   }
   return undefined
 }

@@ -26,17 +26,22 @@ export type ElementHead = {
 /**
  * Reads an EBML Element Data Size (RFC 8794 §6.1) at `offset`.
  *
+ * @param end where `bytes` is taken to end
  * @returns `null` when `bytes` ends before the size does; call again with more bytes
  * @throws MalformedMediaError when it cannot be a valid size whatever bytes follow
  */
-export function readElementSize(bytes: Uint8Array, offset: number): ElementSize | null {
-  const first = bytes[offset]
-  if (first === undefined) return null
+export function readElementSize(
+  bytes: Uint8Array,
+  offset: number,
+  end = bytes.length,
+): ElementSize | null {
+  if (offset >= end) return null
+  const first = bytes[offset]!
 
   // VINT_WIDTH is the run of leading zero bits (§4.1); Math.clz32 counts from bit 31.
   const width = Math.clz32(first) - 24 + 1
   if (width > 8) throw new MalformedMediaError('size wider than 8 bytes', { offset, path: 'EBML' })
-  if (offset + width > bytes.length) return null
+  if (offset + width > end) return null
 
   const mask = 0xff >> width // drops VINT_WIDTH and VINT_MARKER (§4.2)
   let value = first & mask
@@ -56,24 +61,29 @@ export function readElementSize(bytes: Uint8Array, offset: number): ElementSize 
 /**
  * Reads an element's ID (RFC 8794 §5) and size at `offset`.
  *
+ * @param end where `bytes` is taken to end
  * @returns `null` when `bytes` ends inside them
  * @throws MalformedMediaError when no element can begin with these bytes
  */
-export function readElementHead(bytes: Uint8Array, offset: number): ElementHead | null {
-  const first = bytes[offset]
-  if (first === undefined) return null
+export function readElementHead(
+  bytes: Uint8Array,
+  offset: number,
+  end = bytes.length,
+): ElementHead | null {
+  if (offset >= end) return null
+  const first = bytes[offset]!
 
   // IDs keep their length marker and take at most 4 bytes (EBMLMaxIDLength of Matroska).
   const width = Math.clz32(first) - 24 + 1
   if (width > 4) {
     throw new MalformedMediaError('no element ID begins here', { offset, path: 'EBML' })
   }
-  if (offset + width > bytes.length) return null
+  if (offset + width > end) return null
   let id = first
   for (let i = 1; i < width; i++) id = id * 256 + bytes[offset + i]!
 
   const sizeOffset = offset + width
-  const size = readElementSize(bytes, sizeOffset)
+  const size = readElementSize(bytes, sizeOffset, end)
   if (size === null) return null
   return { id, offset, sizeOffset, dataOffset: sizeOffset + size.width, size: size.size }
 }

@@ -32,17 +32,20 @@ export function toSegmentParts(
   next: Fragment | null,
   stored: StoredFragment,
 ): readonly Uint8Array[] {
-  const samples = toWallTimes(toSamples(stored.bytes, stored.tracks), fragment.producerTimestamp)
+  const allSamples = toWallTimes(toSamples(stored.bytes, stored.tracks), fragment.producerTimestamp)
   const bounds = toBounds(fragment, next)
-  const samplesOf = (track: Track) =>
-    samples.filter((sample) => sample.trackNumber === track.number)
-  const playable = toPlayableTracks(stored.tracks)
-  const besideAudio = playable.some((track) => track.audio !== null && samplesOf(track).length > 0)
-  const tracks = playable.flatMap((track): SegmentTrack[] => {
+  const playable = toPlayableTracks(stored.tracks).map((track) => ({
+    track,
+    samples: allSamples.filter((sample) => sample.trackNumber === track.number),
+  }))
+  const besideAudio = playable.some(
+    ({ track, samples }) => track.audio !== null && samples.length > 0,
+  )
+  const tracks = playable.flatMap(({ track, samples }): SegmentTrack[] => {
     const run =
       track.audio === null
-        ? toVideoRun(samplesOf(track), { ...bounds, besideAudio })
-        : planAudioRun(samplesOf(track), toAudioTiming(track, samplesOf(track), bounds))
+        ? toVideoRun(samples, { ...bounds, besideAudio })
+        : planAudioRun(samples, toAudioTiming(track, samples, bounds))
     return run === null ? [] : [{ track, ...run }]
   })
   if (tracks.length === 0) {
