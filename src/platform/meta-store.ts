@@ -1,8 +1,5 @@
-import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { ClassicLevel } from 'classic-level'
-import { ServiceError } from '../domain/errors.ts'
-import { keepReserve, releaseReserve } from './disk-reserve.ts'
+import { LevelDatabase, type LevelOperation } from './level-database.ts'
 
 /**
  * Small durable facts (streams, chunk catalogue, leases, checkpoints, deliveries) under ordered
@@ -42,8 +39,8 @@ export type MetaBatch = {
 
 export type LevelMetaStoreOptions = {
   /**
-   * Disk space kept for opening the store when the disk is full: it writes its log anew then, up to
-   * 4 MiB of it. Default 0.
+   * Disk space kept for what the store itself must write on a full disk, up to 4 MiB at a time.
+   * Default 0.
    */
   readonly reserveBytes?: number
 }
@@ -57,79 +54,20 @@ export async function openLevelMetaStore(
   directory: string,
   { reserveBytes = 0 }: LevelMetaStoreOptions = {},
 ): Promise<MetaStore> {
-  const db = new ClassicLevel<string, unknown>(directory, { valueEncoding: 'json' })
-  const reserve = join(directory, RESERVE_FILE)
-  let keptBytes = reserveBytes
-  try {
-    await db.open().catch(async (error: unknown) => {
-      const releasedBytes = isDiskFull(error) ? await releaseReserve(reserve) : 0
-      if (releasedBytes === 0) throw error
-      keptBytes = Math.min(reserveBytes, releasedBytes - START_BYTES)
-      await db.open()
-    })
-  } catch (error) {
-    throw notOpened(directory, error)
-  }
-  if (keptBytes > 0) await keepReserve(reserve, keptBytes)
-  return new LevelMetaStore(db)
-}
-
-/**
- * Of the reserve, what every start on a full disk leaves to those who start next: chunks to be ended,
- * leases to be taken.
- */
-const START_BYTES = 1024 * 1024
-
-/** In the database's folder, where it leaves alone what it does not know. */
-const RESERVE_FILE = 'reserve'
-
-/** LevelDB gives no code for it, only the system's text. */
-function isDiskFull(error: unknown): boolean {
-  return /No space left|quota exceeded/i.test(causeOf(error).message)
-}
-
-function causeOf(error: unknown): { readonly code?: string; readonly message: string } {
-  const { cause = error } = error as { cause?: unknown }
-  return cause as { code?: string; message: string }
-}
-
-function notOpened(directory: string, error: unknown): ServiceError {
-  const { code, message } = causeOf(error)
-  if (code === 'LEVEL_LOCKED') {
-    return new ServiceError(
-      'conflict',
-      'DataDirectoryInUse',
-      `Another process uses ${directory}: one service at a time may.`,
-      { cause: error },
-    )
-  }
-  if (code === 'LEVEL_CORRUPTION') {
-    return new ServiceError(
-      'data-loss',
-      'MetaStoreCorrupted',
-      `${directory} is damaged: ${message}. Put back a copy of it, or see docs/guide/running.md.`,
-      { cause: error },
-    )
-  }
-  return new ServiceError(
-    'unavailable',
-    'MetaStoreNotOpened',
-    `${directory} cannot be opened: ${message}`,
-    { cause: error },
-  )
+  return new LevelMetaStore(await LevelDatabase.open(directory, reserveBytes))
 }
 
 class LevelMetaStore implements MetaStore {
-  readonly #db: ClassicLevel<string, unknown>
+  readonly #db: LevelDatabase
   /** Commits run one after the other, so that a condition and its writes are one step. */
   #tail: Promise<unknown> = Promise.resolve()
 
-  constructor(db: ClassicLevel<string, unknown>) {
+  constructor(db: LevelDatabase) {
     this.#db = db
   }
 
   get<T>(key: MetaKey): T | null {
-    return (this.#db.getSync(encodeKey(key)) as T | undefined) ?? null
+    return (this.#db.get(encodeKey(key)) as T | undefined) ?? null
   }
 
   async *entries<T>(range: MetaRange): AsyncIterable<MetaEntry<T>> {
@@ -140,7 +78,7 @@ class LevelMetaStore implements MetaStore {
       reverse: range.reverse ?? false,
       limit: range.limit ?? -1,
     }
-    for await (const [key, value] of this.#db.iterator(options)) {
+    for await (const [key, value] of this.#db.entries(options)) {
       if (key.length > prefix.length) yield { key: decodeKey(key), value: value as T }
     }
   }
@@ -150,22 +88,17 @@ class LevelMetaStore implements MetaStore {
       for (const { key, equals } of batch.conditions ?? []) {
         if (!isDeepStrictEqual(this.get(key), equals)) return false
       }
-      const operations = [
-        ...(batch.deletes ?? []).map((key) => ({ type: 'del' as const, key: encodeKey(key) })),
-        ...(batch.puts ?? []).map(({ key, value }) => ({
-          type: 'put' as const,
+      await this.#db.write([
+        ...(batch.deletes ?? []).map((key): LevelOperation => ({
+          type: 'del',
+          key: encodeKey(key),
+        })),
+        ...(batch.puts ?? []).map(({ key, value }): LevelOperation => ({
+          type: 'put',
           key: encodeKey(key),
           value,
         })),
-      ]
-      await this.#db.batch(operations, { sync: true }).catch((cause: Error) => {
-        throw new ServiceError(
-          'unavailable',
-          'MetaWriteFailed',
-          'The change could not be stored: the disk refuses writes.',
-          { cause },
-        )
-      })
+      ])
       return true
     })
     this.#tail = turn.catch(() => undefined) // its caller sees the failure; the next still runs

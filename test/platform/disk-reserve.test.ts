@@ -28,7 +28,7 @@ const canMount =
 if (!canMount) console.warn('skipped: a full disk needs unshare and the right to mount')
 
 test.runIf(canMount)(
-  'with a reserve the MetaStore opens and takes writes on a full disk',
+  'a full disk costs the MetaStore nothing that it took, before or after, nor its next start',
   async () => {
     const directory = await scratchDirectory()
 
@@ -38,8 +38,9 @@ test.runIf(canMount)(
 
     expect({ status, stderr: stderr.toString() }).toEqual({ status: 0, stderr: '' })
     expect(JSON.parse(stdout.toString())).toEqual({
-      refused: 'MetaWriteFailed',
-      kept: true,
+      refused: ['MetaWriteFailed', 'MetaWriteFailed', 'MetaWriteFailed'],
+      kept: 8,
+      resumed: 3,
       commits: true,
     })
   },

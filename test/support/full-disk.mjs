@@ -1,24 +1,33 @@
-// full-disk.mjs FOLDER: opens a MetaStore there, fills the disk, opens it again. Needs a small disk.
-import { closeSync, openSync, writeSync } from 'node:fs'
+// full-disk.mjs FOLDER: a MetaStore on a disk that gets full and free again, and is then opened while
+// it is full. Needs a small disk.
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { openLevelMetaStore } from '../../dist/platform/meta-store.js'
 
 const [folder] = process.argv.slice(2)
 const open = () => openLevelMetaStore(join(folder, 'meta'), { reserveBytes: 8 * 1024 * 1024 })
 
-const before = await open()
+const first = await open()
 const value = Array.from({ length: 20_000 }, () => Math.random())
-for (let i = 0; i < 8; i++) await before.commit({ puts: [{ key: ['k', i], value }] })
+for (let i = 0; i < 8; i++) await first.commit({ puts: [{ key: ['k', i], value }] })
 fillDisk()
-const refused = await before.commit({ puts: [{ key: ['late'], value }] }).catch(({ code }) => code)
-await before[Symbol.asyncDispose]()
+const refused = []
+for (let i = 0; i < 3; i++) {
+  refused.push(
+    await first.commit({ puts: [{ key: ['late', i], value }] }).catch(({ code }) => code),
+  )
+}
+rmSync(join(folder, 'filler'))
+for (let i = 0; i < 3; i++) await first.commit({ puts: [{ key: ['resumed', i], value: i }] })
+await first[Symbol.asyncDispose]()
 fillDisk()
 
-const after = await open()
-const kept = after.get(['k', 7])?.length === value.length
-const commits = await after.commit({ puts: [{ key: ['instance'], value: 'x'.repeat(100_000) }] })
-await after[Symbol.asyncDispose]()
-console.log(JSON.stringify({ refused, kept, commits }))
+const second = await open()
+const kept = [0, 1, 2, 3, 4, 5, 6, 7].filter((i) => second.get(['k', i])?.length === value.length)
+const resumed = [0, 1, 2].filter((i) => second.get(['resumed', i]) === i)
+const commits = await second.commit({ puts: [{ key: ['instance'], value: 'x'.repeat(100_000) }] })
+await second[Symbol.asyncDispose]()
+console.log(JSON.stringify({ refused, kept: kept.length, resumed: resumed.length, commits }))
 
 function fillDisk() {
   const filler = openSync(join(folder, 'filler'), 'a')

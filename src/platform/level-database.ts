@@ -1,0 +1,152 @@
+import { statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ClassicLevel } from 'classic-level'
+import { ServiceError } from '../domain/errors.ts'
+import { keepReserve, releaseReserve } from './disk-reserve.ts'
+
+export type LevelOperation =
+  | { readonly type: 'put'; readonly key: string; readonly value: unknown }
+  | { readonly type: 'del'; readonly key: string }
+
+/**
+ * A LevelDB whose synced writes are there after the next start, whatever the disk refused in
+ * between. By itself LevelDB does not keep that promise: a refused write leaves a piece of a record
+ * in its log, later writes go behind it, and the next start reads no further than to the piece.
+ * (LevelDB, doc/log_format.md; `DBImpl::Write` notes a failed sync but not a failed append.)
+ *
+ *   1. After a refused write nothing is written until there is space again.
+ *   2. Then LevelDB writes its memory to a table and begins another log; if that was not enough, it
+ *      is closed and opened, during which reads fail.
+ *   3. Only then the next write.
+ *
+ * Tables are written when it is opened, too. A reserve on the disk makes both possible.
+ */
+export class LevelDatabase {
+  readonly #db: ClassicLevel<string, unknown>
+  readonly #directory: string
+  readonly #reserve: string
+  #reserveBytes: number
+  #refusedInRow = 0
+
+  /** @throws ServiceError as {@link openLevelMetaStore} says */
+  static async open(directory: string, reserveBytes: number): Promise<LevelDatabase> {
+    const database = new LevelDatabase(directory, reserveBytes)
+    try {
+      await database.#open()
+    } catch (error) {
+      throw notOpened(directory, error)
+    }
+    return database
+  }
+
+  private constructor(directory: string, reserveBytes: number) {
+    this.#db = new ClassicLevel<string, unknown>(directory, { valueEncoding: 'json' })
+    this.#directory = directory
+    this.#reserve = join(directory, RESERVE_FILE)
+    this.#reserveBytes = reserveBytes
+  }
+
+  get(key: string): unknown {
+    return this.#db.getSync(key)
+  }
+
+  entries(options: {
+    readonly gte: string
+    readonly lt: string
+    readonly reverse: boolean
+    readonly limit: number
+  }): AsyncIterable<readonly [string, unknown]> {
+    return this.#db.iterator(options)
+  }
+
+  /**
+   * All or nothing, and on disk when it resolves. One at a time: the caller waits for each.
+   *
+   * @throws ServiceError `unavailable`/`MetaWriteFailed`
+   */
+  async write(operations: readonly LevelOperation[]): Promise<void> {
+    try {
+      if (this.#refusedInRow > 0) await this.#makeSound()
+      await this.#db.batch([...operations], { sync: true })
+      this.#refusedInRow = 0
+    } catch (cause) {
+      this.#refusedInRow += 1
+      throw new ServiceError(
+        'unavailable',
+        'MetaWriteFailed',
+        'The change could not be stored: the disk refuses writes.',
+        { cause },
+      )
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close()
+  }
+
+  async #open(): Promise<void> {
+    await this.#db.open().catch(async (error: unknown) => {
+      const releasedBytes = isDiskFull(error) ? await releaseReserve(this.#reserve) : 0
+      if (releasedBytes === 0) throw error
+      this.#reserveBytes = Math.min(this.#reserveBytes, releasedBytes - START_BYTES)
+      await this.#db.open()
+    })
+    if (this.#reserveBytes > 0) await keepReserve(this.#reserve, this.#reserveBytes)
+  }
+
+  async #makeSound(): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#directory)
+    if (bavail * bsize < START_BYTES) throw new Error('no space left on the disk')
+    if (this.#refusedInRow > 1) {
+      await this.#db.close()
+      await this.#open()
+      return
+    }
+    await releaseReserve(this.#reserve)
+    // Of the range nothing is compacted, but always what is in memory first (db.h, CompactRange).
+    await this.#db.compactRange('', '')
+    if (this.#reserveBytes > 0) await keepReserve(this.#reserve, this.#reserveBytes)
+  }
+}
+
+/** Room for what is written between a start on a full disk and the first deletion. */
+const START_BYTES = 1024 * 1024
+
+/** In the database's folder, where it leaves alone what it does not know. */
+const RESERVE_FILE = 'reserve'
+
+/** LevelDB gives no code for it, only the system's text. */
+function isDiskFull(error: unknown): boolean {
+  return /No space left|quota exceeded/i.test(causeOf(error).message)
+}
+
+function causeOf(error: unknown): { readonly code?: string; readonly message: string } {
+  const { cause = error } = error as { cause?: unknown }
+  return cause as { code?: string; message: string }
+}
+
+function notOpened(directory: string, error: unknown): ServiceError {
+  const { code, message } = causeOf(error)
+  if (code === 'LEVEL_LOCKED') {
+    return new ServiceError(
+      'conflict',
+      'DataDirectoryInUse',
+      `Another process uses ${directory}: one service at a time may.`,
+      { cause: error },
+    )
+  }
+  if (code === 'LEVEL_CORRUPTION') {
+    return new ServiceError(
+      'data-loss',
+      'MetaStoreCorrupted',
+      `${directory} is damaged: ${message}. Put back a copy of it, or see docs/guide/running.md.`,
+      { cause: error },
+    )
+  }
+  return new ServiceError(
+    'unavailable',
+    'MetaStoreNotOpened',
+    `${directory} cannot be opened: ${message}`,
+    { cause: error },
+  )
+}
