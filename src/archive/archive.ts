@@ -42,7 +42,22 @@ export interface Archive extends AsyncDisposable {
     signal: AbortSignal,
   ): Promise<void>
   usage(streamId: StreamId): Promise<ArchiveUsage>
-  /** Removes all media of a stream that is no longer registered. */
+  /**
+   * Exempts what overlaps a range, by one of the clocks, from retention and eviction; on disk when it
+   * resolves. What is past its retention and still there is seen again. Chunks are kept whole.
+   *
+   * @throws ServiceError `invalid-argument`/`InvalidRange`, `limit-exceeded`/`TooManyHolds`
+   */
+  hold(streamId: StreamId, range: ClockRange, terms: HoldTerms): Promise<Hold>
+  /** Of all streams, in order of their making. */
+  holds(): readonly Hold[]
+  /** @throws ServiceError `not-found`/`HoldNotFound` */
+  releaseHold(id: string): Promise<void>
+  /**
+   * Removes all media of a stream that is no longer registered.
+   *
+   * @throws ServiceError `conflict`/`StreamBusy`, `conflict`/`StreamHeld`
+   */
   remove(streamId: StreamId): Promise<void>
 }
 
@@ -52,6 +67,31 @@ export type FragmentRange = {
   readonly from: EpochMs
   readonly to: EpochMs
   readonly limit: number
+}
+
+/** Half open, by one of the clocks. */
+export type ClockRange = {
+  readonly by: 'producer' | 'server'
+  readonly from: number
+  readonly to: number
+}
+
+export type HoldTerms = {
+  readonly name: string
+  readonly reason: string
+  /** When it ends by itself; never, when left out. */
+  readonly until?: EpochMs | null
+}
+
+/** A range of a stream that retention and eviction leave alone. */
+export type Hold = HoldTerms & {
+  readonly id: string
+  readonly streamId: StreamId
+  readonly by: 'producer' | 'server'
+  readonly from: EpochMs
+  readonly to: EpochMs
+  readonly until: EpochMs | null
+  readonly createdAt: EpochMs
 }
 
 export type StoredFragment = {

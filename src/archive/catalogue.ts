@@ -133,14 +133,15 @@ export class Catalogue {
   }
 
   /**
-   * Finished chunks whose last fragment's server timestamp is not after `cutoff`; at most `limit`,
-   * then ask again when these are gone.
+   * Finished chunks whose last fragment's server timestamp is not after `cutoff`, but for exempt
+   * ones; at most `limit`, then ask again when these are gone.
    */
   async expiredBy(
     streamId: StreamId,
     cutoff: number,
-    limit: number,
+    options: { readonly limit: number; readonly isExempt: (chunk: FinishedChunk) => boolean },
   ): Promise<readonly FinishedChunk[]> {
+    const { limit, isExempt } = options
     const expired: FinishedChunk[] = []
     const prefix = ['archive', 'server', streamId]
     for (const lengthClass of await this.#lengthClasses(prefix)) {
@@ -148,6 +149,7 @@ export class Catalogue {
       for await (const { key } of this.#meta.entries(range)) {
         const chunk = this.chunk(streamId, key.at(-1) as number)
         if (chunk?.state !== 'finished' || chunk.span.lastServerTimestamp > cutoff) continue
+        if (isExempt(chunk)) continue
         expired.push(chunk)
         if (expired.length >= limit) return expired
       }

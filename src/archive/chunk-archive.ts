@@ -13,19 +13,24 @@ import type {
   ArchiveUsage,
   FragmentRange,
   FragmentWriter,
+  Hold,
+  HoldTerms,
   StoredFragment,
 } from './archive.ts'
-import { Catalogue } from './catalogue.ts'
+import { Catalogue, type FinishedChunk } from './catalogue.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import { firstCounterOf } from './chunk-layout.ts'
 import { ChunkReader, fragmentNotFound } from './chunk-reader.ts'
 import { ChunkRemoval } from './chunk-removal.ts'
 import { ChunkSearch } from './chunk-search.ts'
+import type { ClockRange } from './chunk-span.ts'
 import { type ChunkStore } from './chunk-store.ts'
 import { nodeChunkStore } from './node-chunk-store.ts'
+import { Holds } from './holds.ts'
 import { StartupRecovery } from './startup-recovery.ts'
 import { counterOf, StreamState } from './stream-state.ts'
 import { StreamWriter } from './stream-writer.ts'
+import { overlapsAny, Visibility } from './visibility.ts'
 
 export type ArchiveDeps = {
   /** Holds all chunks; created when missing. One process at a time may use it. */
@@ -65,6 +70,7 @@ export class ChunkArchive implements Archive {
   readonly #search: ChunkSearch
   readonly #removal: ChunkRemoval
   readonly #recovery: StartupRecovery
+  readonly #holds: Holds
   readonly #states = new Map<StreamId, Promise<StreamState>>()
   readonly #writers = new Map<StreamId, StreamWriter>()
   readonly #retiring = new Set<ChunkFile>()
@@ -86,6 +92,7 @@ export class ChunkArchive implements Archive {
     this.#reader = reader
     this.#removal = removal
     this.#search = new ChunkSearch(catalogue, reader)
+    this.#holds = new Holds(deps.meta)
     this.#recovery = new StartupRecovery({
       ...{ directory, files, catalogue, removal, events, nameOf },
       log: this.#log,
@@ -95,7 +102,8 @@ export class ChunkArchive implements Archive {
   async start(): Promise<void> {
     await this.#files.makeDirectory(this.#deps.directory)
     await this.#removal.collectGarbage()
-    for (const streamId of await this.#catalogue.removals()) await this.remove(streamId)
+    for (const streamId of await this.#catalogue.removals()) await this.#finishRemoval(streamId)
+    await this.#holds.load()
     await this.#recovery.recoverAll()
     this.#expiry = this.#expireForever()
   }
@@ -123,9 +131,9 @@ export class ChunkArchive implements Archive {
   }
 
   async list(streamId: StreamId, range: FragmentRange): Promise<readonly Fragment[]> {
-    const cutoff = this.#cutoff(streamId)
-    if (cutoff === null || range.limit <= 0 || range.to <= range.from) return []
-    return this.#search.inRange(await this.#state(streamId), range, cutoff)
+    const visibility = this.#visibility(streamId)
+    if (visibility === null || range.limit <= 0 || range.to <= range.from) return []
+    return this.#search.inRange(await this.#state(streamId), range, visibility)
   }
 
   async after(
@@ -134,46 +142,48 @@ export class ChunkArchive implements Archive {
     limit: number,
   ): Promise<readonly Fragment[]> {
     const counter = fragmentNumber === null ? 0 : parseNumber(fragmentNumber)
-    const cutoff = this.#cutoff(streamId)
-    if (cutoff === null || limit <= 0) return []
+    const visibility = this.#visibility(streamId)
+    if (visibility === null || limit <= 0) return []
     const state = await this.#state(streamId)
     if (!state.knowsAllAfter(counter)) {
-      return this.#search.fromCounter(state, counter + 1, { cutoff, limit })
+      return this.#search.fromCounter(state, counter + 1, { visibility, limit })
     }
     return state.newest
-      .filter((fragment) => counterOf(fragment) > counter && fragment.serverTimestamp > cutoff)
+      .filter((fragment) => counterOf(fragment) > counter && visibility.showsFragment(fragment))
       .slice(0, limit)
   }
 
   async newest(streamId: StreamId, count: number): Promise<readonly Fragment[]> {
-    const cutoff = this.#cutoff(streamId)
-    if (cutoff === null || count <= 0) return []
+    const visibility = this.#visibility(streamId)
+    if (visibility === null || count <= 0) return []
     const state = await this.#state(streamId)
-    const known = count <= state.newest.length || state.knowsAllAfter(0)
-    const newest = known ? state.newest : await this.#search.newest(state, count)
-    return newest.slice(-count).filter(({ serverTimestamp }) => serverTimestamp > cutoff)
+    const shown = state.newest.filter((fragment) => visibility.showsFragment(fragment))
+    const isAll = shown.length < state.newest.length && visibility.isByAge
+    const known = shown.length >= count || isAll || state.knowsAllAfter(0)
+    return known ? shown.slice(-count) : this.#search.newest(state, count, visibility)
   }
 
   async find(streamId: StreamId, fragmentNumber: FragmentNumber): Promise<Fragment | null> {
-    const cutoff = this.#cutoff(streamId)
+    const visibility = this.#visibility(streamId)
     const parts = parseFragmentNumber(fragmentNumber)
-    if (cutoff === null || parts === null) return null
+    if (visibility === null || parts === null) return null
     const state = await this.#state(streamId)
     const isIt = (fragment: Fragment) => fragment.fragmentNumber === fragmentNumber
     const known = state.newest.find(isIt)
-    if (known !== undefined) return known.serverTimestamp > cutoff ? known : null
+    if (known !== undefined) return visibility.showsFragment(known) ? known : null
     const limit = 1
-    const found = await this.#search.fromCounter(state, parts.counter, { cutoff, limit })
+    const found = await this.#search.fromCounter(state, parts.counter, { visibility, limit })
     return found.find(isIt) ?? null
   }
 
   async read(fragment: Fragment): Promise<StoredFragment> {
-    const { streamId, place, serverTimestamp } = fragment
-    const cutoff = this.#cutoff(streamId)
-    const hidden = cutoff === null || serverTimestamp <= cutoff
-    const chunk = hidden ? null : this.#catalogue.chunk(streamId, firstCounterOf(place.chunkId))
-    if (chunk?.chunkId !== place.chunkId) throw fragmentNotFound(fragment)
-    return this.#reader.readFragment(chunk, fragment)
+    const { streamId, place } = fragment
+    const isShown = () => this.#visibility(streamId)?.showsFragment(fragment) ?? false
+    const chunk = this.#catalogue.chunk(streamId, firstCounterOf(place.chunkId))
+    if (!isShown() || chunk?.chunkId !== place.chunkId) throw fragmentNotFound(fragment)
+    const stored = await this.#reader.readFragment(chunk, fragment)
+    if (!isShown()) throw fragmentNotFound(fragment) // it may be half overwritten
+    return stored
   }
 
   async waitAfter(
@@ -187,8 +197,9 @@ export class ChunkArchive implements Archive {
     this.#stopping.signal.throwIfAborted()
     const newest = state.newest.at(-1)
     const newestCounter = newest === undefined ? 0 : counterOf(newest)
-    const visible = newest !== undefined && newest.serverTimestamp > this.#cutoffOrAll(streamId)
-    if (newestCounter > counter && visible) return
+    const visibility = this.#visibility(streamId)
+    const isShown = newest !== undefined && visibility?.showsFragment(newest) === true
+    if (newestCounter > counter && isShown) return
     await state.waitFor(Math.max(counter, newestCounter), signal)
   }
 
@@ -206,11 +217,33 @@ export class ChunkArchive implements Archive {
     }
   }
 
+  async hold(streamId: StreamId, range: ClockRange, terms: HoldTerms): Promise<Hold> {
+    const { clock, events } = this.#deps
+    const hold = await this.#holds.add(streamId, range, terms, clock.now())
+    events.holdAdded(this.#describe(hold))
+    return hold
+  }
+
+  holds(): readonly Hold[] {
+    return this.#holds.list()
+  }
+
+  async releaseHold(id: string): Promise<void> {
+    this.#deps.events.holdReleased(this.#describe(await this.#holds.release(id)))
+  }
+
   async remove(streamId: StreamId): Promise<void> {
     if (this.#writers.has(streamId)) {
       throw new ServiceError('conflict', 'StreamBusy', 'The stream is still being written.')
     }
+    if (this.#holds.of(streamId, this.#deps.clock.now()).length > 0) {
+      throw new ServiceError('conflict', 'StreamHeld', 'A hold keeps media of this stream.')
+    }
     await this.#catalogue.beginRemoval(streamId)
+    await this.#finishRemoval(streamId)
+  }
+
+  async #finishRemoval(streamId: StreamId): Promise<void> {
     const state = await this.#state(streamId)
     state.rejectWaiters(new ServiceError('not-found', 'StreamRemoved', 'The stream was removed.'))
     await this.#retireEnded(state)
@@ -261,8 +294,11 @@ export class ChunkArchive implements Archive {
     return retentionMs === null ? null : this.#deps.clock.now() - retentionMs
   }
 
-  #cutoffOrAll(streamId: StreamId): number {
-    return this.#cutoff(streamId) ?? Infinity
+  #visibility(streamId: StreamId): Visibility | null {
+    const cutoff = this.#cutoff(streamId)
+    if (cutoff === null) return null
+    const held = this.#holds.of(streamId, this.#deps.clock.now())
+    return new Visibility({ cutoff, held, deleting: [] })
   }
 
   #state(streamId: StreamId): Promise<StreamState> {
@@ -282,7 +318,7 @@ export class ChunkArchive implements Archive {
   }
 
   async #load(state: StreamState): Promise<StreamState> {
-    const newest = await this.#search.newest(state, StreamState.WINDOW)
+    const newest = await this.#search.newest(state, StreamState.WINDOW, null)
     const stream = this.#catalogue.stream(state.streamId)
     const last = newest.at(-1)
     const numbering = {
@@ -322,6 +358,8 @@ export class ChunkArchive implements Archive {
   }
 
   async #expireOnce(): Promise<void> {
+    const runOut = await this.#holds.releaseRunOut(this.#deps.clock.now())
+    for (const hold of runOut) this.#deps.events.holdReleased(this.#describe(hold))
     await this.#removal.collectGarbage()
     for (const streamId of await this.#recovery.retry()) await this.#reloadState(streamId)
     for (const writer of this.#writers.values()) writer.finishIdleChunk()
@@ -330,11 +368,17 @@ export class ChunkArchive implements Archive {
       // A stream that nobody knows is hidden but kept: only `remove` deletes without an age.
       const cutoff = this.#cutoff(streamId)
       if (cutoff === null) continue
-      for await (const { chunkId } of this.#removal.expire(streamId, cutoff)) {
+      const isHeld = ({ span }: FinishedChunk) =>
+        overlapsAny(span, this.#holds.of(streamId, this.#deps.clock.now()))
+      for await (const { chunkId } of this.#removal.expire(streamId, cutoff, isHeld)) {
         const state = await this.#states.get(streamId)
         state?.forgetChunk(chunkId)
       }
     }
+  }
+
+  #describe({ id, streamId, name }: Hold) {
+    return { stream: this.#options.nameOf(streamId), id, name }
   }
 
   async #expireForever(): Promise<void> {

@@ -60,12 +60,20 @@ export class ChunkRemoval {
     return garbage !== null
   }
 
-  /** Removes what is older than `cutoff` as a whole; answers what it removed, in batches. */
-  async *expire(streamId: StreamId, cutoff: number): AsyncGenerator<FinishedChunk> {
+  /** Removes what is older than `cutoff` as a whole and not exempt; answers what it removed. */
+  async *expire(
+    streamId: StreamId,
+    cutoff: number,
+    isExempt: (chunk: FinishedChunk) => boolean,
+  ): AsyncGenerator<FinishedChunk> {
     let expired: readonly FinishedChunk[]
     do {
-      expired = await this.#catalogue.expiredBy(streamId, cutoff, EXPIRY_BATCH)
+      expired = await this.#catalogue.expiredBy(streamId, cutoff, {
+        limit: EXPIRY_BATCH,
+        isExempt,
+      })
       for (const chunk of expired) {
+        if (isExempt(chunk)) continue // since a moment ago
         if (await this.remove(streamId, chunk, 'retention')) yield chunk
       }
     } while (expired.length === EXPIRY_BATCH)

@@ -3,9 +3,10 @@ import type { FragmentRange } from './archive.ts'
 import type { Catalogue, ChunkRow } from './catalogue.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import type { ChunkReader } from './chunk-reader.ts'
-import { timeSpanOf } from './chunk-span.ts'
+import { timeSpanOf, type ClockRange } from './chunk-span.ts'
 import { toFragment, type FragmentRow } from './fragment-row.ts'
 import type { StreamState } from './stream-state.ts'
+import type { Visibility } from './visibility.ts'
 
 /**
  * Finds persisted fragments in chunks: finished ones through the catalogue, live ones through the
@@ -21,25 +22,21 @@ export class ChunkSearch {
     this.#reader = reader
   }
 
-  /**
-   * Fragments in order of `range.by`, then of number.
-   *
-   * @param cutoff those with a server timestamp up to this are hidden
-   */
+  /** Fragments in order of `range.by`, then of number. */
   async inRange(
     state: StreamState,
     range: FragmentRange,
-    cutoff: number,
+    visibility: Visibility,
   ): Promise<readonly Fragment[]> {
     const startOf = (row: FragmentRow) => timeSpanOf(row, range.by).from
     let found: FoundRow[] = []
-    for await (const chunk of this.#chunksInRange(state, range)) {
+    for await (const chunk of this.chunksInRange(state, range)) {
       const last = found[range.limit - 1]
       if (last !== undefined && startOf(last.row) < chunk.from) break // the rest begins later
-      if (isExpired(chunk.row, cutoff)) continue
+      if (isHidden(chunk.row, visibility)) continue
       for (const row of await this.#rowsOf(chunk)) {
         const { from, to } = timeSpanOf(row, range.by)
-        if (from >= range.to || to <= range.from || row.serverTimestamp <= cutoff) continue
+        if (from >= range.to || to <= range.from || !visibility.shows(row)) continue
         found.push({ row, chunkId: chunk.row.chunkId })
       }
       found.sort((a, b) => startOf(a.row) - startOf(b.row) || a.row.counter - b.row.counter)
@@ -52,15 +49,15 @@ export class ChunkSearch {
   async fromCounter(
     state: StreamState,
     counter: number,
-    options: { readonly cutoff: number; readonly limit: number },
+    options: { readonly visibility: Visibility; readonly limit: number },
   ): Promise<readonly Fragment[]> {
-    const { cutoff, limit } = options
+    const { visibility, limit } = options
     const live = liveByCounter(state)
     const found: Fragment[] = []
     for await (const row of this.#catalogue.chunksFrom(state.streamId, counter)) {
-      if (isExpired(row, cutoff)) continue
+      if (isHidden(row, visibility)) continue
       for (const fragment of await this.#rowsOf({ row, live: live.get(row.firstCounter) })) {
-        if (fragment.counter < counter || fragment.serverTimestamp <= cutoff) continue
+        if (fragment.counter < counter || !visibility.shows(fragment)) continue
         found.push(toFragment(fragment, state.streamId, row.chunkId))
         if (found.length === limit) return found
       }
@@ -68,12 +65,22 @@ export class ChunkSearch {
     return found
   }
 
-  /** The newest, hidden or not, oldest of them first. */
-  async newest(state: StreamState, count: number): Promise<readonly Fragment[]> {
+  /**
+   * The newest, oldest of them first.
+   *
+   * @param visibility `null`: hidden or not
+   */
+  async newest(
+    state: StreamState,
+    count: number,
+    visibility: Visibility | null,
+  ): Promise<readonly Fragment[]> {
     const live = liveByCounter(state)
     let newest: Fragment[] = []
     for await (const row of this.#catalogue.chunksBackwards(state.streamId)) {
-      const rows = await this.#rowsOf({ row, live: live.get(row.firstCounter) })
+      if (visibility !== null && isHidden(row, visibility)) continue
+      const persisted = await this.#rowsOf({ row, live: live.get(row.firstCounter) })
+      const rows = persisted.filter((found) => visibility?.shows(found) ?? true)
       newest = [...rows.map((found) => toFragment(found, state.streamId, row.chunkId)), ...newest]
       if (newest.length >= count) break
     }
@@ -81,7 +88,7 @@ export class ChunkSearch {
   }
 
   /** Chunks that overlap the range, in order of their beginning by its clock. */
-  async *#chunksInRange(state: StreamState, range: FragmentRange): AsyncGenerator<RangedChunk> {
+  async *chunksInRange(state: StreamState, range: ClockRange): AsyncGenerator<RangedChunk> {
     let live = [...state.liveChunks].flatMap((chunk): RangedChunk[] => {
       const span = chunk.span?.[range.by]
       if (span === undefined || span.from >= range.to || span.to <= range.from) return []
@@ -100,19 +107,24 @@ export class ChunkSearch {
     yield* live
   }
 
-  /** Persisted rows; none when the chunk went away meanwhile. */
-  async #rowsOf({ row, live }: ChunkToRead): Promise<readonly FragmentRow[]> {
+  /** Persisted rows that are not deleted; none when the chunk went away meanwhile. */
+  async #rowsOf(chunk: ChunkToRead): Promise<readonly FragmentRow[]> {
+    return (await this.allRowsOf(chunk)).filter(({ deleted }) => !deleted)
+  }
+
+  /** Persisted rows, deleted or not. */
+  async allRowsOf({ row, live }: ChunkToRead): Promise<readonly FragmentRow[]> {
     if (live !== undefined) return this.#reader.liveRows(row, live.rowCount)
     return row.state === 'finished' ? this.#reader.finishedRows(row) : []
   }
 }
 
 type FoundRow = { readonly row: FragmentRow; readonly chunkId: string }
-type ChunkToRead = { readonly row: ChunkRow; readonly live?: ChunkFile | undefined }
-type RangedChunk = ChunkToRead & { readonly from: number }
+export type ChunkToRead = { readonly row: ChunkRow; readonly live?: ChunkFile | undefined }
+export type RangedChunk = ChunkToRead & { readonly from: number }
 
-function isExpired(chunk: ChunkRow, cutoff: number): boolean {
-  return chunk.state === 'finished' && chunk.span.lastServerTimestamp <= cutoff
+function isHidden(chunk: ChunkRow, visibility: Visibility): boolean {
+  return chunk.state === 'finished' && !visibility.mayShow(chunk.span)
 }
 
 function liveByCounter(state: StreamState): ReadonlyMap<number, ChunkFile> {

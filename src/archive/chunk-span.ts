@@ -17,8 +17,14 @@ export type TimeSpan = { readonly from: number; readonly to: number }
 
 export type ClockName = 'producer' | 'server'
 
+/** Half open, by one of the clocks. */
+export type ClockRange = TimeSpan & { readonly by: ClockName }
+
 /** When a fragment happened by a clock. One without duration still takes its first millisecond. */
-export function timeSpanOf(row: FragmentRow, by: ClockName): TimeSpan {
+export function timeSpanOf(
+  row: Pick<FragmentRow, 'producerTimestamp' | 'serverTimestamp' | 'durationMs' | 'arrivalSpanMs'>,
+  by: ClockName,
+): TimeSpan {
   const from = by === 'producer' ? row.producerTimestamp : row.serverTimestamp
   const lengthMs = by === 'producer' ? row.durationMs : row.arrivalSpanMs
   return { from, to: from + Math.max(lengthMs, 1) }

@@ -12,6 +12,8 @@ export type FragmentRow = {
   readonly recovered: boolean
   readonly startsWithKey: boolean
   readonly hasProducerTags: boolean
+  /** Its bytes were overwritten on request; the row keeps its place in the numbering. */
+  readonly deleted: boolean
   readonly producerTimestamp: EpochMs
   readonly offset: number
   readonly length: number
@@ -31,7 +33,13 @@ const MAX_U32 = 0xffff_ffff
 
 /** A row keeps a fragment's length in 32 bits; some room is left for its Tags. */
 export const MAX_FRAGMENT_BYTES = MAX_U32 - 65_536
-const Flag = { discontinuity: 1, recovered: 2, startsWithKey: 4, hasProducerTags: 8 } as const
+const Flag = {
+  discontinuity: 1,
+  recovered: 2,
+  startsWithKey: 4,
+  hasProducerTags: 8,
+  deleted: 16,
+} as const
 
 /**
  * ```
@@ -88,6 +96,7 @@ export function decodeRow(bytes: Uint8Array, offset = 0): FragmentRow | null {
     recovered: (flags & Flag.recovered) !== 0,
     startsWithKey: (flags & Flag.startsWithKey) !== 0,
     hasProducerTags: (flags & Flag.hasProducerTags) !== 0,
+    deleted: (flags & Flag.deleted) !== 0,
     producerTimestamp: epochMs(Number(row.readBigInt64LE(24))),
     offset: Number(row.readBigUInt64LE(32)),
     length: row.readUInt32LE(40),

@@ -102,7 +102,7 @@ export function toFragmentRow(
   const { serverTimestamp, producerTimestamp, startsWithKey } = start
   return {
     ...{ counter, serverTimestamp, random28, producerTimestamp, offset, sampleCount },
-    ...{ startsWithKey, hasProducerTags, recovered: false },
+    ...{ startsWithKey, hasProducerTags, recovered: false, deleted: false },
     durationMs: Math.max(fragment.producerEnd - producerTimestamp, 0),
     arrivalSpanMs: Math.max(fragment.lastArrival - serverTimestamp, 0),
     ...place,

@@ -184,6 +184,7 @@ function toRecoveredRow(
     ...{ offset, length: end - offset, sampleCount, startsWithKey, hasProducerTags },
     arrivalSpanMs: durationMs, // when its last byte came is not in the chunk
     recovered: true,
+    deleted: false,
     discontinuity,
     discontinuitySequence: discontinuities + (discontinuity ? 1 : 0),
     sequence: (before?.sequence ?? chunk.firstSequence - 1) + 1,

@@ -50,6 +50,12 @@ export function createEvents(log: Log, metrics: Metrics) {
       metrics.archiveChunksRemoved.inc({ stream: e.stream, reason: e.reason })
       log.info(e, 'chunk removed')
     },
+    holdAdded(e: { stream: string; id: string; name: string }) {
+      log.info(e, 'hold added')
+    },
+    holdReleased(e: { stream: string; id: string; name: string }) {
+      log.info(e, 'hold released')
+    },
     framesSkipped(e: { stream: string; count: number; reason: string }) {
       metrics.detectFramesSkipped.inc({ stream: e.stream, reason: e.reason }, e.count)
       log.warn(e, 'frames skipped')

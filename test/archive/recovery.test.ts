@@ -74,7 +74,13 @@ async function append(chunk: ChunkFile, i: number): Promise<Written> {
   ])
   const row: FragmentRow = {
     ...{ ...numbers, producerTimestamp, offset: chunk.length, length: bytes.length },
-    ...{ discontinuity: i === 0, recovered: false, startsWithKey: true, hasProducerTags: i === 2 },
+    ...{
+      deleted: false,
+      discontinuity: i === 0,
+      recovered: false,
+      startsWithKey: true,
+      hasProducerTags: i === 2,
+    },
     ...{ durationMs: 2000, arrivalSpanMs: 1990, sampleCount: 4 },
     ...{ sequence: 7 + i, discontinuitySequence: 3 },
   }

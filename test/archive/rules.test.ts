@@ -64,6 +64,7 @@ describe('row', () => {
     recovered: false,
     startsWithKey: true,
     hasProducerTags: false,
+    deleted: false,
     producerTimestamp: epochMs(-5),
     offset: 2 ** 40 + 3,
     length: 0xfffffff0,

@@ -131,6 +131,13 @@ export class MemoryArchive implements Archive {
   async usage() {
     return { chunks: 0, bytes: 0, oldest: null, newest: null }
   }
+  async hold(): Promise<never> {
+    throw new Error('not here')
+  }
+  holds() {
+    return []
+  }
+  async releaseHold() {}
   async remove() {}
   async [Symbol.asyncDispose]() {}
 }
