@@ -340,7 +340,7 @@ export class ChunkArchive implements Archive {
     try {
       await chunk.seal()
       if (!state.liveChunks.has(chunk)) return // the catalogue never took it
-      const { row, span, length: bytes } = chunk
+      const { row, span, fileBytes: bytes } = chunk
       if (span === null) await this.#removal.drop(streamId, row)
       else await this.#catalogue.finishChunk(streamId, { ...row, state: 'finished', bytes, span })
       state.liveChunks.delete(chunk)

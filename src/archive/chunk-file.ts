@@ -1,9 +1,11 @@
 import { dirname, join } from 'node:path'
 import type { OpenChunkRow } from './catalogue.ts'
+import { writeEnding } from './chunk-ending.ts'
 import { RESERVE_BYTES, reserveElement, toSidecarPath } from './chunk-layout.ts'
 import { withFragment, type ChunkSpan } from './chunk-span.ts'
 import { isFileError, type ChunkStoreFile, type ChunkStore } from './chunk-store.ts'
 import {
+  decodeSidecar,
   encodeRow,
   ROW_BYTES,
   SIDECAR_HEADER_BYTES,
@@ -29,6 +31,8 @@ export class ChunkFile {
   #rowCount = 0
   #span: ChunkSpan | null = null
   #failed = false
+  #cut = false
+  #endedBytes: number | null = null
   #ended = false
 
   /** @param onWrite called for every write call */
@@ -132,18 +136,25 @@ export class ChunkFile {
     this.#ended = true
   }
 
+  /** Of the file; once sealed, its ending counts too. */
+  get fileBytes(): number {
+    return this.#endedBytes ?? this.#length
+  }
+
   /**
-   * Makes both files final and closes them. After a failure everything behind the last persisted
-   * fragment is cut off. May be called again when it failed.
+   * Makes both files final and closes them: see {@link writeEnding}. After a failure everything
+   * behind the last persisted fragment is cut off. May be called again when it failed.
    */
   async seal(): Promise<void> {
-    if (this.#failed) {
+    if (this.#failed && !this.#cut) {
       await this.#media?.truncate(this.#headerWritten ? this.#persistedLength : 0)
       await this.#index?.truncate(SIDECAR_HEADER_BYTES + this.#rowCount * ROW_BYTES)
       this.#length = this.#persistedLength
+      this.#cut = true
     }
     await this.#media?.sync()
     await this.#index?.sync()
+    await this.#writeEnding()
     await this.close()
   }
 
@@ -160,6 +171,14 @@ export class ChunkFile {
     await this.#files.makeDirectory(dirname(this.#path))
     this.#media ??= await this.#files.open(this.#path, 'wx+')
     this.#index ??= await this.#files.open(toSidecarPath(this.#path), 'wx+')
+  }
+
+  async #writeEnding(): Promise<void> {
+    const [media, index] = [this.#media, this.#index]
+    if (media === null || index === null || this.#span === null) return
+    const rows = decodeSidecar(await index.read(0, await index.size()), this.#length)
+    const { header } = this
+    this.#endedBytes = await writeEnding(media, { header, rows, mediaEnd: this.#length })
   }
 
   async #write(

@@ -9,6 +9,7 @@ import { ElementId } from '../media/matroska/element-id.ts'
 import { FRAGMENT_NUMBER_TAG } from '../media/matroska/writer.ts'
 import type { StoredFragment } from './archive.ts'
 import type { ChunkRow, FinishedChunk } from './catalogue.ts'
+import { readChunkHeader } from './chunk-ending.ts'
 import { toSidecarPath } from './chunk-layout.ts'
 import type { ChunkStoreFile, ChunkStore } from './chunk-store.ts'
 import { isFileError } from './chunk-store.ts'
@@ -131,7 +132,7 @@ export class ChunkReader implements AsyncDisposable {
   async #openFile(chunk: ChunkRow): Promise<OpenedChunk> {
     const file = await this.#files.open(join(this.#directory, chunk.path), 'r')
     try {
-      const header = await file.read(0, chunk.headerBytes)
+      const header = await readChunkHeader(file, chunk.headerBytes)
       return { file, header, tracks: parseWholeHeader(header).tracks }
     } catch (error) {
       await file.close()

@@ -40,6 +40,8 @@ export type ChunkScan = {
   readonly fragments: readonly ScannedFragment[]
   /** Behind the last whole element; what follows is a torn one or no Matroska at all. */
   readonly end: number
+  /** Where the ending of a finished chunk begins: its Cues; `null` when there is none. */
+  readonly endingAt: number | null
 }
 
 /**
@@ -59,7 +61,7 @@ export async function scanChunk(
   } catch (error) {
     if (!(error instanceof MalformedMediaError)) throw error
   }
-  return { fragments: walk.finish(at), end: at }
+  return { fragments: walk.finish(at), end: at, endingAt: walk.endingAt }
 }
 
 class ChunkWalk {
@@ -68,10 +70,15 @@ class ChunkWalk {
   readonly #fragments: ScannedFragment[] = []
   #fragment: OpenFragment | null = null
   #cluster: OpenCluster | null = null
+  #endingAt: number | null = null
 
   constructor(window: FileWindow, header: MatroskaHeader) {
     this.#window = window
     this.#header = header
+  }
+
+  get endingAt(): number | null {
+    return this.#endingAt
   }
 
   /** Takes the element at `at`; answers where the next begins, `null` when it is not whole. */
@@ -102,6 +109,8 @@ class ChunkWalk {
       this.#cluster = { end, size, timecode: null }
       return head.dataOffset
     }
+    // A producer's own Cues lie in its fragment, before the note that closes it.
+    if (head.id === ElementId.Cues && this.#fragment === null) this.#endingAt ??= head.offset
     const payload = await this.#window.payload(head)
     if (payload === null) return null
     const end = head.dataOffset + head.size

@@ -1,9 +1,11 @@
 import { join } from 'node:path'
 import { MalformedMediaError } from '../domain/errors.ts'
+import { headerOfFinishedFront } from '../media/matroska/finished.ts'
 import { parseWholeHeader, type MatroskaHeader } from '../media/matroska/header.ts'
 import { toUnknownSize } from '../media/matroska/vint.ts'
 import type { FinishedChunk, OpenChunkRow } from './catalogue.ts'
-import { closingRecord, RESERVE_BYTES, toSidecarPath } from './chunk-layout.ts'
+import { readChunkHeader, readEnding, writeEnding } from './chunk-ending.ts'
+import { closingRecord, RESERVE_BYTES, reserveElement, toSidecarPath } from './chunk-layout.ts'
 import { scanChunk, type ScannedFragment } from './chunk-scan.ts'
 import { toChunkSpan } from './chunk-span.ts'
 import { isFileError, type ChunkStoreFile, type ChunkStore } from './chunk-store.ts'
@@ -34,8 +36,9 @@ export type Recovery = {
  *   1. take the sidecar's rows up to the first that is torn or points past the chunk's end
  *   2. walk the chunk from there: fragments with a closing record are taken as it says, the last
  *      one without is kept as recovered if it starts with a key frame
- *   3. cut what follows, close the recovered fragment, sync
+ *   3. put the front back if an ending was begun, cut what follows, close the recovered fragment, sync
  *   4. write the missing rows, cut what follows, sync
+ *   5. write the ending: see {@link writeEnding}
  *
  * Every step may be repeated: a crash in between finds the same again.
  *
@@ -54,19 +57,19 @@ export async function recoverChunk(
     const start = chunk.headerBytes + RESERVE_BYTES
     if (bytes < start) return { finished: null, found: 0, cutBytes: bytes, missing: false }
     const known = await readSidecar(files, toSidecarPath(path), bytes)
-    const header = await readHeader(media, chunk)
+    const plan = await planWithHeader({ media, chunk, known, successor })
     // Headers are synced with the first fragment: without one nothing was persisted.
-    if (header === null) return { finished: null, found: 0, cutBytes: bytes, missing: false }
-    const plan = await planRecovery({ media, chunk, header, known, successor })
+    if (plan === null) return { finished: null, found: 0, cutBytes: bytes, missing: false }
     await applyToMedia(media, plan, bytes)
     await writeSidecar(files, toSidecarPath(path), plan.rows)
     const span = toChunkSpan(plan.rows)
-    return {
-      finished: span === null ? null : { ...chunk, state: 'finished', bytes: plan.end, span },
-      found: plan.rows.length - known.length,
-      cutBytes: Math.max(bytes - plan.cut, 0),
-      missing: false,
-    }
+    const found = plan.rows.length - known.length
+    const cutBytes = bytes - plan.scannedTo + (plan.endingAt ?? plan.scannedTo) - plan.cut
+    if (span === null) return { finished: null, found, cutBytes, missing: false }
+    const { header, rows, end: mediaEnd } = plan
+    const finishedBytes = await writeEnding(media, { header, rows, mediaEnd })
+    const finished = { ...chunk, state: 'finished' as const, bytes: finishedBytes, span }
+    return { finished, found, cutBytes, missing: false }
   } finally {
     await media.close()
   }
@@ -85,7 +88,7 @@ export async function rebuildSidecar(
   const media = await openIfThere(files, path, 'r')
   if (media === null) return null
   try {
-    const header = parseWholeHeader(await media.read(0, chunk.headerBytes))
+    const header = parseWholeHeader(await readChunkHeader(media, chunk.headerBytes))
     const scan = await scanChunk(media, chunk.headerBytes + RESERVE_BYTES, header)
     const rows = scan.fragments.flatMap(({ row }) => (row === null ? [] : [row]))
     await writeSidecar(files, toSidecarPath(path), rows)
@@ -106,12 +109,46 @@ export async function readSidecarFile(files: ChunkStore, path: string): Promise<
   }
 }
 
-async function readHeader(
-  media: ChunkStoreFile,
-  chunk: OpenChunkRow,
-): Promise<MatroskaHeader | null> {
+type RecoveryInput = {
+  readonly media: ChunkStoreFile
+  readonly chunk: OpenChunkRow
+  readonly known: readonly FragmentRow[]
+  readonly successor: number | null
+}
+
+/**
+ * With the header from the chunk's ending when one was begun, because the front may be torn then. An
+ * ending counts only where the walk finds one too: a block's payload may look like one.
+ *
+ * @returns `null` when there is no header
+ */
+async function planWithHeader(input: RecoveryInput): Promise<RecoveryPlan | null> {
+  const { media, chunk } = input
+  const ending = await readEnding(media)
+  if (ending?.header.length === chunk.headerBytes) {
+    const plan = await planRecovery(input, ending.header)
+    if (plan?.endingAt === ending.mediaEnd) return plan
+  }
+  const front = await media.read(0, chunk.headerBytes + RESERVE_BYTES)
+  const plan = await planRecovery(input, front.subarray(0, chunk.headerBytes))
+  if (plan !== null) return plan
+  const header = unfinishedHeader(front)
+  return header?.length === chunk.headerBytes ? planRecovery(input, header) : null
+}
+
+/** The header of a chunk that was finished once and whose end was cut off by something else. */
+function unfinishedHeader(front: Uint8Array): Uint8Array | null {
   try {
-    return parseWholeHeader(await media.read(0, chunk.headerBytes))
+    return headerOfFinishedFront(front)
+  } catch (error) {
+    if (error instanceof MalformedMediaError) return null
+    throw error
+  }
+}
+
+function parseHeaderOrNull(header: Uint8Array): MatroskaHeader | null {
+  try {
+    return parseWholeHeader(header)
   } catch (error) {
     if (error instanceof MalformedMediaError) return null
     throw error
@@ -119,6 +156,11 @@ async function readHeader(
 }
 
 type RecoveryPlan = {
+  readonly header: Uint8Array
+  /** Where an ending was begun, `null` when none was. */
+  readonly endingAt: number | null
+  /** Behind the last whole element. */
+  readonly scannedTo: number
   readonly rows: readonly FragmentRow[]
   /** Where the chunk is cut. */
   readonly cut: number
@@ -129,19 +171,17 @@ type RecoveryPlan = {
   readonly end: number
 }
 
-async function planRecovery(options: {
-  readonly media: ChunkStoreFile
-  readonly chunk: OpenChunkRow
-  readonly header: MatroskaHeader
-  readonly known: readonly FragmentRow[]
-  readonly successor: number | null
-}): Promise<RecoveryPlan> {
-  const { media, chunk, header, known, successor } = options
+async function planRecovery(
+  { media, chunk, known, successor }: RecoveryInput,
+  header: Uint8Array,
+): Promise<RecoveryPlan | null> {
+  const matroska = parseHeaderOrNull(header)
+  if (matroska === null) return null
   const last = known.at(-1)
   const from = last === undefined ? chunk.headerBytes + RESERVE_BYTES : last.offset + last.length
-  const scan = await scanChunk(media, from, header)
+  const scan = await scanChunk(media, from, matroska)
   const rows = [...known]
-  let cut = scan.end
+  let cut = scan.endingAt ?? scan.end
   let toClose: FragmentRow | null = null
   let clusterSize: RecoveryPlan['clusterSize'] = null
   for (const [i, fragment] of scan.fragments.entries()) {
@@ -163,7 +203,8 @@ async function planRecovery(options: {
     }
   }
   const closingBytes = toClose === null ? 0 : closingRecord(toClose).length
-  return { rows, cut, toClose, clusterSize, end: cut + closingBytes }
+  const { endingAt, end: scannedTo } = scan
+  return { header, endingAt, scannedTo, rows, cut, toClose, clusterSize, end: cut + closingBytes }
 }
 
 /** A gap in the producer's time larger than this, within a chunk, is a discontinuity. */
@@ -184,7 +225,6 @@ function toRecoveredRow(
     ...{ offset, length: end - offset, sampleCount, startsWithKey, hasProducerTags },
     arrivalSpanMs: durationMs, // when its last byte came is not in the chunk
     recovered: true,
-    deleted: false,
     discontinuity,
     discontinuitySequence: discontinuities + (discontinuity ? 1 : 0),
     sequence: (before?.sequence ?? chunk.firstSequence - 1) + 1,
@@ -197,6 +237,10 @@ async function applyToMedia(
   bytes: number,
 ): Promise<void> {
   if (plan.cut === bytes && plan.toClose === null) return
+  if (plan.endingAt !== null) {
+    await media.write([plan.header, reserveElement()], 0)
+    await media.sync() // before the header's copy goes
+  }
   if (plan.cut < bytes) await media.truncate(plan.cut)
   if (plan.clusterSize !== null) {
     const { offset, width } = plan.clusterSize

@@ -183,7 +183,8 @@ function toSeconds(timestamp: EpochMs): string {
   return `${sign}${whole}.${String(Math.abs(timestamp % 1000)).padStart(3, '0')}`
 }
 
-function element(id: number, parts: readonly Uint8Array[]): Uint8Array {
+/** An element with its size in as few bytes as hold it. */
+export function element(id: number, parts: readonly Uint8Array[]): Uint8Array {
   return concat([toElementId(id), toElementSize(lengthOf(parts)), ...parts])
 }
 
@@ -196,7 +197,8 @@ function openElement(id: number): Uint8Array {
   return concat([toElementId(id), toUnknownSize(8)])
 }
 
-function unsigned(id: number, value: number): Uint8Array {
+/** An Unsigned Integer element (RFC 8794 §7.2) in as few bytes as hold the value. */
+export function unsigned(id: number, value: number): Uint8Array {
   let width = 1
   while (value >= 256 ** width) width++
   return element(id, [unsignedOfWidth(value, width)])
@@ -215,13 +217,14 @@ function unsignedOfWidth(value: number, width: number): Uint8Array {
   return bytes
 }
 
-function float(id: number, value: number): Uint8Array {
+/** A Float element of 8 bytes (RFC 8794 §7.3). */
+export function float(id: number, value: number): Uint8Array {
   const bytes = new Uint8Array(8)
   new DataView(bytes.buffer).setFloat64(0, value)
   return element(id, [bytes])
 }
 
-function text(id: number, value: string): Uint8Array {
+export function text(id: number, value: string): Uint8Array {
   return element(id, [Buffer.from(value)])
 }
 
@@ -229,7 +232,7 @@ function lengthOf(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, part) => sum + part.length, 0)
 }
 
-function concat(parts: readonly Uint8Array[]): Uint8Array {
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(lengthOf(parts))
   let at = 0
   for (const part of parts) {
