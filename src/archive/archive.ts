@@ -15,7 +15,11 @@ export interface Archive extends AsyncDisposable {
    * @throws ServiceError `conflict`/`StreamBusy` while another writer is open
    */
   openWriter(streamId: StreamId): Promise<FragmentWriter>
-  /** Persisted fragments inside the retention, in order of `range.by`; at most `range.limit`. */
+  /**
+   * Persisted fragments inside the retention, in order of `range.by`; at most `range.limit`. By
+   * producer time, of fragments that begin at the same instant only the one with the highest number:
+   * a producer that sends a range again replaces it.
+   */
   list(streamId: StreamId, range: FragmentRange): Promise<readonly Fragment[]>
   /** The first persisted fragments after the given one (`null`: from the oldest), by number. */
   after(
@@ -42,6 +46,8 @@ export interface Archive extends AsyncDisposable {
     signal: AbortSignal,
   ): Promise<void>
   usage(streamId: StreamId): Promise<ArchiveUsage>
+  /** Where there is media in a range, and why there is none in the rest of it. */
+  coverage(streamId: StreamId, range: CoverageRange): Promise<Coverage>
   /**
    * Exempts what overlaps a range, by one of the clocks, from retention and eviction; on disk when it
    * resolves. What is past its retention and still there is seen again. Chunks are kept whole.
@@ -68,6 +74,54 @@ export type FragmentRange = {
   readonly to: EpochMs
   readonly limit: number
 }
+
+export type CoverageRange = Omit<FragmentRange, 'limit'>
+
+/**
+ * Spans and gaps follow each other without a hole from `range.from` up to `range.to`, or up to now or
+ * the newest media when that is earlier: what has not happened yet is no gap.
+ */
+export type Coverage = {
+  readonly spans: readonly CoveredSpan[]
+  readonly gaps: readonly CoverageGap[]
+}
+
+/** Media without a gap, cut at the range's ends. */
+export type CoveredSpan = {
+  readonly from: EpochMs
+  readonly to: EpochMs
+  readonly fragments: number
+  readonly bytes: number
+}
+
+export type CoverageGap = {
+  readonly from: EpochMs
+  readonly to: EpochMs
+  readonly reason: GapReason
+  /** For people. */
+  readonly detail?: string
+}
+
+/**
+ * - `no-publisher`: nobody was connected
+ * - `media-time-jump`: the producer's clock left it out
+ * - `write-failed`, `queue-full`: media came and the disk failed, or was too slow
+ * - `lost`: media came and was given up for another reason, which `detail` names
+ * - `crash`: the service ended without notice
+ * - `expired`: before the retention, whatever there was
+ * - `redacted`: deleted on request
+ * - `unknown`: no reason was recorded
+ */
+export type GapReason =
+  | 'no-publisher'
+  | 'media-time-jump'
+  | 'write-failed'
+  | 'queue-full'
+  | 'lost'
+  | 'crash'
+  | 'expired'
+  | 'redacted'
+  | 'unknown'
 
 /** Half open, by one of the clocks. */
 export type ClockRange = {

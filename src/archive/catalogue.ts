@@ -1,7 +1,8 @@
 import type { StreamId } from '../domain/stream.ts'
 import type { EpochMs } from '../domain/time.ts'
-import type { MetaBatch, MetaKey, MetaStore } from '../platform/meta-store.ts'
-import type { ChunkSpan, ClockName, TimeSpan } from './chunk-span.ts'
+import type { MetaBatch, MetaKey, MetaRange, MetaStore } from '../platform/meta-store.ts'
+import type { ChunkSpan, ClockName, ClockRange, TimeSpan } from './chunk-span.ts'
+import type { GapMark, GapRecord, OpenGap } from './gap-mark.ts'
 import { MAX_FRAGMENTS_PER_CHUNK } from './rotation.ts'
 
 /** A chunk in the catalogue. Its row is on disk before its file is created. */
@@ -37,6 +38,8 @@ export type StreamRow = {
   /** Of finished chunks. */
   readonly chunks: number
   readonly bytes: number
+  /** Gap rows, by one clock; absent: none. */
+  readonly gaps?: number
 }
 
 export type GarbageRow = {
@@ -44,6 +47,9 @@ export type GarbageRow = {
   readonly path: string
   readonly key: MetaKey
 }
+
+/** Of a stream: with more, the oldest go, and their gaps have no known reason any more. */
+const MAX_GAPS = 2000
 
 const MAX_COUNTER = Number.MAX_SAFE_INTEGER - 1
 
@@ -66,6 +72,9 @@ const NEW_STREAM: StreamRow = {
  * archive server   <streamId> <class> <from> <firstCounter>  -> to
  * archive producer <streamId> <class> <from> <firstCounter>  -> to
  * archive garbage  <streamId> <firstCounter>                 -> path of files to unlink
+ * archive gap <streamId>                                     -> OpenGap, while nothing comes
+ * archive gap-server   <streamId> <class> <from> ...         -> GapMark
+ * archive gap-producer <streamId> <class> <from> ...         -> GapMark
  * archive removing <streamId>                                -> true, until all of it is gone
  * ```
  *
@@ -171,14 +180,27 @@ export class Catalogue {
   }
 
   /** The chunk is known from here on, and so are the numbers that it may use. */
-  openChunk(streamId: StreamId, chunk: ChunkRow): Promise<void> {
-    return this.#change(streamId, (stream) => ({
-      stream: { ...stream, counterCeiling: chunk.firstCounter + MAX_FRAGMENTS_PER_CHUNK },
-      puts: [
-        { key: chunkKey(streamId, chunk.firstCounter), value: chunk },
-        { key: openKey(streamId, chunk.firstCounter), value: true },
-      ],
-    }))
+  async openChunk(
+    streamId: StreamId,
+    chunk: ChunkRow,
+    gaps: GapRecord | null = null,
+  ): Promise<void> {
+    await this.#change(streamId, (stream) => {
+      const gapChange = gaps === null ? {} : planGaps(streamId, gaps)
+      return {
+        stream: {
+          ...withGaps(stream, gaps?.closed.length ?? 0),
+          counterCeiling: chunk.firstCounter + MAX_FRAGMENTS_PER_CHUNK,
+        },
+        ...gapChange,
+        puts: [
+          { key: chunkKey(streamId, chunk.firstCounter), value: chunk },
+          { key: openKey(streamId, chunk.firstCounter), value: true },
+          ...(gapChange.puts ?? []),
+        ],
+      }
+    })
+    if (gaps !== null) await this.#trimGaps(streamId)
   }
 
   finishChunk(streamId: StreamId, chunk: FinishedChunk): Promise<void> {
@@ -240,6 +262,57 @@ export class Catalogue {
     }))
   }
 
+  /** Why media is missing, as far as it was noted: what overlaps the range by its clock. */
+  async gapMarks(streamId: StreamId, range: ClockRange): Promise<readonly GapMark[]> {
+    const marks: GapMark[] = []
+    const prefix = gapPrefix(streamId, range.by)
+    for (const lengthClass of await this.#lengthClasses(prefix)) {
+      const rows = { prefix: [...prefix, lengthClass], ...toKeyRange(lengthClass, range) }
+      for await (const { value } of this.#meta.entries<GapMark>(rows)) {
+        if (value[range.by].to > range.from) marks.push(value)
+      }
+    }
+    return marks
+  }
+
+  /** The gap that lasts until the next fragment begins; `null` while a session is on. */
+  openGap(streamId: StreamId): OpenGap | null {
+    return this.#meta.get<OpenGap>(['archive', 'gap', streamId])
+  }
+
+  async recordGaps(streamId: StreamId, gaps: GapRecord): Promise<void> {
+    await this.#change(streamId, (stream) => ({
+      stream: withGaps(stream, gaps.closed.length),
+      ...planGaps(streamId, gaps),
+    }))
+    await this.#trimGaps(streamId)
+  }
+
+  /** Drops marks that were over, by our clock, before the cutoff. */
+  async expireGaps(streamId: StreamId, cutoff: number): Promise<void> {
+    if ((this.stream(streamId).gaps ?? 0) === 0) return
+    const span = { from: -MAX_TIMESTAMP_MS, to: cutoff }
+    const marks = await this.gapMarks(streamId, { by: 'server', ...span })
+    const over = marks.filter(({ server }) => server.to <= cutoff)
+    if (over.length > 0) await this.#dropGaps(streamId, over)
+  }
+
+  async #trimGaps(streamId: StreamId): Promise<void> {
+    if ((this.stream(streamId).gaps ?? 0) <= MAX_GAPS) return
+    const span = { from: -MAX_TIMESTAMP_MS, to: MAX_TIMESTAMP_MS }
+    const marks = await this.gapMarks(streamId, { by: 'server', ...span })
+    const byAge = marks.toSorted((a, b) => a.server.from - b.server.from)
+    const surplus = Math.ceil(byAge.length - MAX_GAPS * 0.9) // so that it is not done every time
+    await this.#dropGaps(streamId, byAge.slice(0, Math.max(surplus, 0)))
+  }
+
+  #dropGaps(streamId: StreamId, marks: readonly GapMark[]): Promise<void> {
+    return this.#change(streamId, (stream) => ({
+      stream: withGaps(stream, -marks.length),
+      deletes: marks.flatMap((mark) => gapKeys(streamId, mark)),
+    }))
+  }
+
   async garbage(): Promise<readonly GarbageRow[]> {
     const rows: GarbageRow[] = []
     const range = { prefix: ['archive', 'garbage'] }
@@ -259,8 +332,11 @@ export class Catalogue {
   }
 
   async endRemoval(streamId: StreamId): Promise<void> {
+    const all = { from: -MAX_TIMESTAMP_MS, to: MAX_TIMESTAMP_MS }
+    const marks = await this.gapMarks(streamId, { by: 'server', ...all })
+    const gaps = [['archive', 'gap', streamId], ...marks.flatMap((mark) => gapKeys(streamId, mark))]
     const stream = ['archive', 'stream', streamId]
-    await this.#meta.commit({ deletes: [stream, removingKey(streamId)] })
+    await this.#meta.commit({ deletes: [stream, removingKey(streamId), ...gaps] })
     this.#turns.delete(streamId)
   }
 
@@ -311,11 +387,7 @@ export class Catalogue {
     lengthClass: number,
     span: TimeSpan,
   ): AsyncGenerator<TimeRow> {
-    const range = {
-      prefix: [...prefix, lengthClass],
-      from: [Math.max(toTimeKey(span.from) - 2 ** lengthClass, 0)],
-      before: [toTimeKey(span.to)],
-    }
+    const range = { prefix: [...prefix, lengthClass], ...toKeyRange(lengthClass, span) }
     for await (const { key, value: to } of this.#meta.entries<number>(range)) {
       if (to <= span.from) continue
       yield { from: fromTimeKey(key.at(-2) as number), firstCounter: key.at(-1) as number }
@@ -342,6 +414,37 @@ function removingKey(streamId: StreamId): MetaKey {
 function timeKey(streamId: StreamId, by: ClockName, chunk: FinishedChunk): MetaKey {
   const { from, to } = chunk.span[by]
   return ['archive', by, streamId, toLengthClass(to - from), toTimeKey(from), chunk.firstCounter]
+}
+
+function gapPrefix(streamId: StreamId, by: ClockName): MetaKey {
+  return ['archive', `gap-${by}`, streamId]
+}
+
+function gapKeys(streamId: StreamId, mark: GapMark): readonly MetaKey[] {
+  return (['server', 'producer'] as const).map((by) => {
+    const { from, to } = mark[by]
+    const key = [...gapPrefix(streamId, by), toLengthClass(to - from), toTimeKey(from)]
+    // By one clock two may begin together: both beginnings tell them apart.
+    return [...key, toTimeKey(mark[by === 'server' ? 'producer' : 'server'].from), mark.reason]
+  })
+}
+
+function planGaps(streamId: StreamId, { closed, open }: GapRecord): Omit<MetaBatch, 'conditions'> {
+  const openKey = ['archive', 'gap', streamId]
+  const marks = closed.flatMap((value) => gapKeys(streamId, value).map((key) => ({ key, value })))
+  return open === null
+    ? { puts: marks, deletes: [openKey] }
+    : { puts: [...marks, { key: openKey, value: open }] }
+}
+
+function withGaps(stream: StreamRow, added: number): StreamRow {
+  return { ...stream, gaps: Math.max((stream.gaps ?? 0) + added, 0) }
+}
+
+/** Rows of a class that may reach into the span. */
+function toKeyRange(lengthClass: number, span: TimeSpan): Pick<MetaRange, 'from' | 'before'> {
+  const from = Math.max(toTimeKey(span.from) - 2 ** lengthClass, 0)
+  return { from: [from], before: [toTimeKey(span.to)] }
 }
 
 /** The smallest c with length <= 2^c. */

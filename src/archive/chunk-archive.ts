@@ -11,6 +11,8 @@ import type {
   Archive,
   ArchiveOptions,
   ArchiveUsage,
+  Coverage,
+  CoverageRange,
   FragmentRange,
   FragmentWriter,
   Hold,
@@ -19,6 +21,7 @@ import type {
 } from './archive.ts'
 import { Catalogue, type FinishedChunk } from './catalogue.ts'
 import type { ChunkFile } from './chunk-file.ts'
+import { CoverageSearch } from './coverage-search.ts'
 import { firstCounterOf } from './chunk-layout.ts'
 import { ChunkReader, fragmentNotFound } from './chunk-reader.ts'
 import { ChunkRemoval } from './chunk-removal.ts'
@@ -68,6 +71,7 @@ export class ChunkArchive implements Archive {
   readonly #catalogue: Catalogue
   readonly #reader: ChunkReader
   readonly #search: ChunkSearch
+  readonly #coverage: CoverageSearch
   readonly #removal: ChunkRemoval
   readonly #recovery: StartupRecovery
   readonly #holds: Holds
@@ -92,10 +96,12 @@ export class ChunkArchive implements Archive {
     this.#reader = reader
     this.#removal = removal
     this.#search = new ChunkSearch(catalogue, reader)
+    this.#coverage = new CoverageSearch(catalogue, this.#search)
     this.#holds = new Holds(deps.meta)
     this.#recovery = new StartupRecovery({
       ...{ directory, files, catalogue, removal, events, nameOf },
       log: this.#log,
+      now: () => deps.clock.now(),
     })
   }
 
@@ -232,6 +238,17 @@ export class ChunkArchive implements Archive {
     this.#deps.events.holdReleased(this.#describe(await this.#holds.release(id)))
   }
 
+  async coverage(streamId: StreamId, range: CoverageRange): Promise<Coverage> {
+    const visibility = this.#visibility(streamId)
+    const cutoff = this.#cutoff(streamId)
+    if (visibility === null || cutoff === null || range.to <= range.from) {
+      return { spans: [], gaps: [] }
+    }
+    const now = this.#deps.clock.now()
+    const state = await this.#state(streamId)
+    return this.#coverage.find(state, range, { visibility, cutoff, now })
+  }
+
   async remove(streamId: StreamId): Promise<void> {
     if (this.#writers.has(streamId)) {
       throw new ServiceError('conflict', 'StreamBusy', 'The stream is still being written.')
@@ -328,6 +345,7 @@ export class ChunkArchive implements Archive {
       lastCounter: last === undefined ? 0 : counterOf(last),
     }
     state.load(numbering, newest)
+    state.gaps.load(this.#catalogue.openGap(state.streamId))
     return state
   }
 
@@ -374,6 +392,7 @@ export class ChunkArchive implements Archive {
         const state = await this.#states.get(streamId)
         state?.forgetChunk(chunkId)
       }
+      await this.#catalogue.expireGaps(streamId, cutoff)
     }
   }
 

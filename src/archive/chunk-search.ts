@@ -3,7 +3,7 @@ import type { FragmentRange } from './archive.ts'
 import type { Catalogue, ChunkRow } from './catalogue.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import type { ChunkReader } from './chunk-reader.ts'
-import { timeSpanOf, type ClockRange } from './chunk-span.ts'
+import { timeSpanOf, type ClockName, type ClockRange, type TimeSpan } from './chunk-span.ts'
 import { toFragment, type FragmentRow } from './fragment-row.ts'
 import type { StreamState } from './stream-state.ts'
 import type { Visibility } from './visibility.ts'
@@ -22,27 +22,48 @@ export class ChunkSearch {
     this.#reader = reader
   }
 
-  /** Fragments in order of `range.by`, then of number. */
+  /**
+   * Fragments in order of `range.by`, then of number. By producer time, one that begins when a later
+   * one does is replaced by it, also where only the earlier one reaches into the range.
+   */
   async inRange(
     state: StreamState,
     range: FragmentRange,
     visibility: Visibility,
   ): Promise<readonly Fragment[]> {
-    const startOf = (row: FragmentRow) => timeSpanOf(row, range.by).from
+    const { by, limit } = range
+    const searched = { by, from: await this.searchFrom(state, range, visibility), to: range.to }
+    const kept = new Map<number, FoundRow>()
     let found: FoundRow[] = []
-    for await (const chunk of this.chunksInRange(state, range)) {
-      const last = found[range.limit - 1]
-      if (last !== undefined && startOf(last.row) < chunk.from) break // the rest begins later
-      if (isHidden(chunk.row, visibility)) continue
-      for (const row of await this.#rowsOf(chunk)) {
-        const { from, to } = timeSpanOf(row, range.by)
-        if (from >= range.to || to <= range.from || !visibility.shows(row)) continue
-        found.push({ row, chunkId: chunk.row.chunkId })
+    for await (const chunk of this.chunksInRange(state, searched)) {
+      const last = found[limit - 1]
+      if (last !== undefined && timeSpanOf(last.row, by).from < chunk.from) break // all begin later
+      for (const row of await this.#shownIn(chunk, searched, visibility)) {
+        keepNewest(kept, { row, chunkId: chunk.row.chunkId }, by)
       }
-      found.sort((a, b) => startOf(a.row) - startOf(b.row) || a.row.counter - b.row.counter)
-      found = found.slice(0, range.limit)
+      found = inOrder(kept, range).slice(0, limit)
     }
     return found.map(({ row, chunkId }) => toFragment(row, state.streamId, chunkId))
+  }
+
+  /**
+   * Where to look from to see what replaces the fragments that reach into the range: the earliest
+   * beginning of such a one.
+   */
+  async searchFrom(
+    state: StreamState,
+    { by, from }: ClockRange,
+    visibility: Visibility,
+  ): Promise<number> {
+    if (by === 'server') return from
+    let earliest = from
+    const instant = { by, from, to: from + 1 }
+    for await (const chunk of this.chunksInRange(state, instant)) {
+      for (const row of await this.#shownIn(chunk, instant, visibility)) {
+        earliest = Math.min(earliest, row.producerTimestamp)
+      }
+    }
+    return earliest
   }
 
   /** Fragments with this counter or a higher one, in order of number. */
@@ -56,7 +77,7 @@ export class ChunkSearch {
     const found: Fragment[] = []
     for await (const row of this.#catalogue.chunksFrom(state.streamId, counter)) {
       if (isHidden(row, visibility)) continue
-      for (const fragment of await this.#rowsOf({ row, live: live.get(row.firstCounter) })) {
+      for (const fragment of await this.rowsOf({ row, live: live.get(row.firstCounter) })) {
         if (fragment.counter < counter || !visibility.shows(fragment)) continue
         found.push(toFragment(fragment, state.streamId, row.chunkId))
         if (found.length === limit) return found
@@ -79,7 +100,7 @@ export class ChunkSearch {
     let newest: Fragment[] = []
     for await (const row of this.#catalogue.chunksBackwards(state.streamId)) {
       if (visibility !== null && isHidden(row, visibility)) continue
-      const persisted = await this.#rowsOf({ row, live: live.get(row.firstCounter) })
+      const persisted = await this.rowsOf({ row, live: live.get(row.firstCounter) })
       const rows = persisted.filter((found) => visibility?.shows(found) ?? true)
       newest = [...rows.map((found) => toFragment(found, state.streamId, row.chunkId)), ...newest]
       if (newest.length >= count) break
@@ -107,8 +128,18 @@ export class ChunkSearch {
     yield* live
   }
 
+  async #shownIn(
+    chunk: ChunkToRead,
+    range: ClockRange,
+    visibility: Visibility,
+  ): Promise<readonly FragmentRow[]> {
+    if (isHidden(chunk.row, visibility)) return []
+    const rows = await this.rowsOf(chunk)
+    return rows.filter((row) => overlaps(timeSpanOf(row, range.by), range) && visibility.shows(row))
+  }
+
   /** Persisted rows that are not deleted; none when the chunk went away meanwhile. */
-  async #rowsOf(chunk: ChunkToRead): Promise<readonly FragmentRow[]> {
+  async rowsOf(chunk: ChunkToRead): Promise<readonly FragmentRow[]> {
     return (await this.allRowsOf(chunk)).filter(({ deleted }) => !deleted)
   }
 
@@ -119,11 +150,30 @@ export class ChunkSearch {
   }
 }
 
-type FoundRow = { readonly row: FragmentRow; readonly chunkId: string }
+export type FoundRow = { readonly row: FragmentRow; readonly chunkId: string }
 export type ChunkToRead = { readonly row: ChunkRow; readonly live?: ChunkFile | undefined }
 export type RangedChunk = ChunkToRead & { readonly from: number }
 
-function isHidden(chunk: ChunkRow, visibility: Visibility): boolean {
+function overlaps(a: TimeSpan, b: TimeSpan): boolean {
+  return a.from < b.to && a.to > b.from
+}
+
+/** KVS: HLS, PRODUCER_TIMESTAMP: of fragments with the same start only the largest number counts. */
+export function keepNewest(kept: Map<number, FoundRow>, found: FoundRow, by: ClockName): void {
+  const key = by === 'producer' ? found.row.producerTimestamp : found.row.counter
+  const rival = kept.get(key)
+  if (rival === undefined || rival.row.counter < found.row.counter) kept.set(key, found)
+}
+
+/** Those that overlap the range, by its clock, then by number. */
+export function inOrder(kept: ReadonlyMap<number, FoundRow>, range: ClockRange): FoundRow[] {
+  const startOf = ({ row }: FoundRow) => timeSpanOf(row, range.by).from
+  return [...kept.values()]
+    .filter(({ row }) => overlaps(timeSpanOf(row, range.by), range))
+    .sort((a, b) => startOf(a) - startOf(b) || a.row.counter - b.row.counter)
+}
+
+export function isHidden(chunk: ChunkRow, visibility: Visibility): boolean {
   return chunk.state === 'finished' && !visibility.mayShow(chunk.span)
 }
 

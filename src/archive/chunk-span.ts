@@ -11,6 +11,19 @@ export type ChunkSpan = {
   readonly producer: TimeSpan
   /** The latest server timestamp: when it is past the retention, all of the chunk is. */
   readonly lastServerTimestamp: number
+  /** Absent in rows that were written before there was one: its fragments have to be looked at. */
+  readonly outline?: ChunkOutline
+}
+
+/** What {@link Archive.coverage} asks of a chunk, so that it need not read its fragments. */
+export type ChunkOutline = {
+  /** Of its fragments, without what lies between them. */
+  readonly mediaBytes: number
+  /**
+   * By each clock, when the last fragment begins, if they begin one after the other and no two are
+   * further apart than {@link JOINED_WITHIN_MS}; else `null`.
+   */
+  readonly lastStart: { readonly [by in ClockName]: number | null }
 }
 
 export type TimeSpan = { readonly from: number; readonly to: number }
@@ -19,6 +32,16 @@ export type ClockName = 'producer' | 'server'
 
 /** Half open, by one of the clocks. */
 export type ClockRange = TimeSpan & { readonly by: ClockName }
+
+/**
+ * Fragments that are no further apart are one stretch of media. By the producer's clock it is what
+ * the service takes for continuous (KVS: HLS, ON_DISCONTINUITY). By ours a fragment ends when its
+ * last sample arrives, so a whole frame at 1 frame/s and the network's delays lie between two.
+ */
+export const JOINED_WITHIN_MS: { readonly [by in ClockName]: number } = {
+  producer: 50,
+  server: 1500,
+}
 
 /** When a fragment happened by a clock. One without duration still takes its first millisecond. */
 export function timeSpanOf(
@@ -31,7 +54,9 @@ export function timeSpanOf(
 }
 
 export function withFragment(span: ChunkSpan | null, row: FragmentRow): ChunkSpan {
+  const outline = withOutlined(span, row)
   return {
+    ...(outline === null ? {} : { outline }),
     fragments: (span?.fragments ?? 0) + 1,
     lastCounter: row.counter,
     lastSequence: row.sequence,
@@ -44,6 +69,21 @@ export function withFragment(span: ChunkSpan | null, row: FragmentRow): ChunkSpa
 
 export function toChunkSpan(rows: readonly FragmentRow[]): ChunkSpan | null {
   return rows.reduce<ChunkSpan | null>(withFragment, null)
+}
+
+function withOutlined(span: ChunkSpan | null, row: FragmentRow): ChunkOutline | null {
+  if (span !== null && span.outline === undefined) return null
+  const lastStart = (by: ClockName): number | null => {
+    const { from } = timeSpanOf(row, by)
+    if (span === null) return from
+    const before = span.outline!.lastStart[by]
+    const follows = before !== null && from > before
+    return follows && from - span[by].to <= JOINED_WITHIN_MS[by] ? from : null
+  }
+  return {
+    mediaBytes: (span?.outline?.mediaBytes ?? 0) + row.length,
+    lastStart: { server: lastStart('server'), producer: lastStart('producer') },
+  }
 }
 
 function union(a: TimeSpan | undefined, b: TimeSpan): TimeSpan {

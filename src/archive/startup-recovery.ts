@@ -4,6 +4,8 @@ import type { Log } from '../observe/log.ts'
 import type { Catalogue, OpenChunkRow } from './catalogue.ts'
 import type { ChunkRemoval } from './chunk-removal.ts'
 import type { ChunkStore } from './chunk-store.ts'
+import type { ChunkSpan } from './chunk-span.ts'
+import { toMark } from './gap-mark.ts'
 import { recoverChunk } from './recovery.ts'
 
 /** Chunks recovered side by side; each is a few reads and two syncs. */
@@ -79,10 +81,25 @@ export class StartupRecovery {
       if (recovery.missing) await catalogue.skipNumbers(streamId)
       await removal.drop(streamId, chunk)
     } else {
+      await this.#noteCrash(streamId, finished.span)
       await catalogue.finishChunk(streamId, finished)
     }
     const stream = nameOf(streamId)
     events.chunkRecovered({ stream, chunkId: chunk.chunkId, fragments: found, cutBytes })
+  }
+
+  /** The media ended with the process, unless the session had ended before and said so. */
+  async #noteCrash(streamId: StreamId, { server, producer }: ChunkSpan): Promise<void> {
+    const { catalogue, now } = this.#deps
+    if (catalogue.openGap(streamId) !== null) return
+    const last = { server: server.to, producer: producer.to }
+    const lengthMs = Math.max(now() - last.server, 0)
+    const end = { server: last.server + lengthMs, producer: last.producer + lengthMs }
+    const mark = toMark({ reason: 'crash', ...last }, end)
+    await catalogue.recordGaps(streamId, {
+      closed: mark === null ? [] : [mark],
+      open: { reason: 'no-publisher', ...end },
+    })
   }
 
   async #sequenceAfter(streamId: StreamId, chunk: OpenChunkRow): Promise<number | null> {
@@ -101,4 +118,5 @@ type RecoveryDeps = {
   readonly events: Events
   readonly log: Log
   readonly nameOf: (streamId: StreamId) => string
+  readonly now: () => number
 }

@@ -3,6 +3,7 @@ import { parseFragmentNumber } from '../domain/fragment.ts'
 import type { StreamId } from '../domain/stream.ts'
 import { createDeferred, type Deferred } from '../platform/deferred.ts'
 import type { ChunkFile } from './chunk-file.ts'
+import { GapNotes } from './gap-mark.ts'
 
 /** Where a stream's numbering goes on. */
 export type Numbering = {
@@ -26,6 +27,8 @@ export class StreamState {
   /** Chunks that the catalogue does not know as finished, oldest first. */
   readonly liveChunks = new Set<ChunkFile>()
   writerOpen = false
+  /** Why media is missing. */
+  readonly gaps = new GapNotes()
   #newest: readonly Fragment[] = []
   #windowIsAll = true
   readonly #waiters = new Set<Waiter>()

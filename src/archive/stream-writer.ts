@@ -11,6 +11,8 @@ import type { Catalogue } from './catalogue.ts'
 import { ChunkFile } from './chunk-file.ts'
 import { RESERVE_BYTES, toChunkId, toChunkPath } from './chunk-layout.ts'
 import type { ChunkStore } from './chunk-store.ts'
+import { timeSpanOf } from './chunk-span.ts'
+import type { OpenGap } from './gap-mark.ts'
 import { MAX_FRAGMENT_BYTES, toFragment, type FragmentRow } from './fragment-row.ts'
 import {
   openFragment,
@@ -102,6 +104,8 @@ export class StreamWriter implements FragmentWriter {
     this.#loss = null
     const fragment = openFragment(start, chunk, counter)
     this.#fragment = fragment
+    const { producerTimestamp, serverTimestamp } = start
+    this.#state.gaps.begun({ server: serverTimestamp, producer: producerTimestamp })
     const { tags, number } = fragment
     this.#push({ kind: 'data', chunk, fragment, parts: [tags], byteLength: tags.length })
     return number
@@ -179,8 +183,28 @@ export class StreamWriter implements FragmentWriter {
     }
     while (this.#draining !== null) await this.#draining
     if (!this.#state.writerOpen) return
+    await this.#noteEnd()
     this.#state.writerOpen = false
     this.#deps.onClosed()
+  }
+
+  /** From here on nobody publishes. A mark that cannot be stored waits for the next session. */
+  async #noteEnd(): Promise<void> {
+    const { gaps, newest } = this.#state
+    const last = newest.at(-1)
+    if (last !== undefined) {
+      const server = timeSpanOf(last, 'server').to
+      const producer = timeSpanOf(last, 'producer').to
+      gaps.ended({ reason: 'no-publisher', server, producer }, this.#deps.clock.now())
+    }
+    const record = gaps.toStore
+    if (record === null) return
+    try {
+      await this.#deps.catalogue.recordGaps(this.#streamId, record)
+      gaps.stored(record)
+    } catch {
+      // The disk refuses writes, which the catalogue has said where a chunk was concerned.
+    }
   }
 
   #current(): OpenFragment {
@@ -318,7 +342,9 @@ export class StreamWriter implements FragmentWriter {
   async #open(chunk: OpenChunk): Promise<void> {
     const { sequence, discontinuitySequence } = this.#state.numbering
     chunk.file.numberFrom(sequence, discontinuitySequence)
-    await this.#deps.catalogue.openChunk(this.#streamId, chunk.file.row)
+    const gaps = this.#state.gaps.toStore
+    await this.#deps.catalogue.openChunk(this.#streamId, chunk.file.row, gaps)
+    if (gaps !== null) this.#state.gaps.stored(gaps)
     this.#state.liveChunks.add(chunk.file)
     await chunk.file.create()
   }
@@ -392,6 +418,11 @@ export class StreamWriter implements FragmentWriter {
       this.#fragment = null
       this.#loss = loss
     }
+    this.#state.gaps.lost({
+      ...toGapReason(reason),
+      server: fragment.start.serverTimestamp,
+      producer: fragment.start.producerTimestamp,
+    })
     const stream = this.#deps.options.nameOf(this.#streamId)
     this.#deps.events.fragmentLost({
       ...{ stream, fragmentNumber: fragment.number, reason },
@@ -410,6 +441,11 @@ export class StreamWriter implements FragmentWriter {
       if (step.kind === 'data' || step.kind === 'end') this.#queuedBytes -= step.byteLength
     }
   }
+}
+
+function toGapReason(reason: string): Pick<OpenGap, 'reason' | 'detail'> {
+  if (reason === 'write-failed' || reason === 'queue-full') return { reason }
+  return { reason: 'lost', detail: reason }
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

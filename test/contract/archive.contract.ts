@@ -370,13 +370,66 @@ export function archiveContract(name: string, start: () => Promise<ArchiveEngine
         }
       })
 
+      test.each([
+        { rule: 'the one that was sent last', lengths: [2000, 2000], at: 500, listed: [1] },
+        { rule: 'a longer one', lengths: [1000, 4000], at: 500, listed: [1] },
+        { rule: 'what it makes longer', lengths: [1000, 4000], at: 3000, listed: [1] },
+        { rule: 'nothing where it is shorter', lengths: [4000, 1000], at: 3000, listed: [] },
+        { rule: 'the third of three', lengths: [4000, 1000, 5000], at: 3000, listed: [2] },
+      ])('sent again from one instant, lists $rule', async ({ lengths, at, listed }) => {
+        const again = lengths.map((durationMs, i) => ({
+          ...{ at: T + i * 600_000, producerAt: T, durationMs },
+        }))
+        const all = await fill(again)
+        const range = { from: epochMs(T + at), to: epochMs(T + at + 1), limit: 9 }
+
+        expect(await archive.list(YARD, { by: 'producer', ...range })).toEqual(
+          listed.map((i) => all[i]),
+        )
+        expect(await archive.after(YARD, null, 9)).toEqual(all)
+        const byServer = { from: epochMs(T), to: epochMs(T + 1e9), limit: 9 }
+        expect(await archive.list(YARD, { by: 'server', ...byServer })).toEqual(all)
+      })
+
+      test('overlapping sessions all stay where they begin at other times', async () => {
+        const first = await fill(every2s(3))
+        const second = await fill(
+          [1, 3, 5].map((s) => ({ at: T + 60_000, producerAt: T + s * 1000 })),
+        )
+        const range = { by: 'producer', from: epochMs(T), to: epochMs(T + 7000), limit: 9 } as const
+
+        const listed = await archive.list(YARD, range)
+
+        const [a, b, c] = first
+        const [d, e, f] = second
+        expect(numbersOf(listed)).toEqual(numbersOf([a!, d!, b!, e!, c!, f!]))
+      })
+
+      test('a stream without media for months answers from both sides of them', async () => {
+        const later = T + 120 * 86_400_000
+        retentionMs = 200 * 24 * HOUR_MS
+        const before = await fill(every2s(2))
+        const after = await fill(every2s(2, later))
+        await reopen()
+        const list = (from: number, to: number) =>
+          archive.list(YARD, { by: 'producer', from: epochMs(from), to: epochMs(to), limit: 9 })
+
+        expect(await list(T, later + 10_000)).toEqual([...before, ...after])
+        expect(await list(T + 10_000, later)).toEqual([])
+        expect(await archive.after(YARD, before[1]!.fragmentNumber, 1)).toEqual([after[0]])
+      })
+
       function expectedIn(
         all: readonly Fragment[],
         range: { by: 'producer' | 'server'; from: number; to: number; limit: number },
       ) {
         const startOf = (f: Fragment) => f[`${range.by}Timestamp`]
         const lengthOf = (f: Fragment) => (range.by === 'producer' ? f.durationMs : f.arrivalSpanMs)
+        const isReplaced = (f: Fragment) =>
+          range.by === 'producer' &&
+          all.some((g) => startOf(g) === startOf(f) && g.fragmentNumber > f.fragmentNumber)
         return all
+          .filter((f) => !isReplaced(f))
           .filter(
             (f) => startOf(f) < range.to && startOf(f) + Math.max(lengthOf(f), 1) > range.from,
           )

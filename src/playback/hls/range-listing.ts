@@ -8,11 +8,7 @@ export type TimeRange = { readonly from: EpochMs; readonly to: EpochMs }
 
 const PAGE_SIZE = 1000
 
-/**
- * All persisted fragments that overlap the range by producer time, in its order. Of fragments with
- * the same start only the one ingested last is listed (KVS: HLS, PRODUCER_TIMESTAMP): a producer
- * that sends a range again replaces it.
- */
+/** All persisted fragments that overlap the range by producer time, in its order, page by page. */
 export async function listRange(
   archive: Archive,
   streamId: StreamId,
@@ -36,16 +32,5 @@ export async function listRange(
     if (unseen.length === 0) limit *= 2
     from = epochMs(Math.max(from, last.producerTimestamp))
   }
-  return withoutReplaced(fragments)
-}
-
-function withoutReplaced(fragments: readonly Fragment[]): readonly Fragment[] {
-  const newest = new Map<EpochMs, Fragment>()
-  for (const fragment of fragments) {
-    const rival = newest.get(fragment.producerTimestamp)
-    if (rival === undefined || rival.fragmentNumber < fragment.fragmentNumber) {
-      newest.set(fragment.producerTimestamp, fragment)
-    }
-  }
-  return [...newest.values()].sort((a, b) => a.producerTimestamp - b.producerTimestamp)
+  return fragments
 }

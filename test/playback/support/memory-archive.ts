@@ -56,8 +56,15 @@ export class MemoryArchive implements Archive {
     streamId: StreamId,
     range: { by: 'producer' | 'server'; from: EpochMs; to: EpochMs; limit: number },
   ): Promise<readonly Fragment[]> {
+    const isReplaced = (f: Fragment) =>
+      this.#fragments.some(
+        (g) =>
+          g.streamId === f.streamId &&
+          g.producerTimestamp === f.producerTimestamp &&
+          g.fragmentNumber > f.fragmentNumber,
+      )
     return this.#fragments
-      .filter((f) => f.streamId === streamId && f.producerTimestamp < range.to)
+      .filter((f) => f.streamId === streamId && f.producerTimestamp < range.to && !isReplaced(f))
       .filter((f) => f.producerTimestamp + f.durationMs > range.from)
       .sort((a, b) => a.producerTimestamp - b.producerTimestamp)
       .slice(0, range.limit)
@@ -138,6 +145,9 @@ export class MemoryArchive implements Archive {
     return []
   }
   async releaseHold() {}
+  async coverage() {
+    return { spans: [], gaps: [] }
+  }
   async remove() {}
   async [Symbol.asyncDispose]() {}
 }
