@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { HttpRequest, HttpResponse } from './http-server.ts'
 
 /** Fastify as a router of requests that another server received: it never listens itself. */
@@ -6,6 +6,9 @@ export type FastifyRouter = Omit<FastifyInstance, 'listen'> & {
   /** Takes requests of HTTP/1.1 and of HTTP/2. Call it after `ready()`. */
   readonly routing: (request: HttpRequest, response: HttpResponse) => void
 }
+
+/** It quotes the URL. */
+const MAX_MESSAGE_LENGTH = 200
 
 /**
  * A Fastify for the one HTTP port of http-server.ts. Requests are logged and counted by the edges'
@@ -15,6 +18,11 @@ export function createFastify(): FastifyInstance & FastifyRouter {
   const fastify = Fastify({
     logger: false,
     requestTimeout: 0,
+    // What the router refuses before a route is known, in the shape of all other refusals.
+    frameworkErrors: (error, _request, reply) =>
+      void (reply as FastifyReply)
+        .status(error.statusCode ?? 400)
+        .send({ code: 'InvalidRequest', message: error.message.slice(0, MAX_MESSAGE_LENGTH) }),
     ajv: { customOptions: { removeAdditional: false } }, // unknown members are errors, not ignored
     routerOptions: { maxParamLength: 256 }, // a stream name (KVS API: CreateStream)
   })

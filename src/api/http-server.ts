@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import {
   createServer as createHttpServer,
   type IncomingMessage,
@@ -78,6 +78,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
   const sockets = new Set<Socket>()
   const sessions = new Set<ServerHttp2Session>()
   const stopping = new AbortController()
+  setMaxListeners(0, stopping.signal) // one per connection that has said nothing yet
 
   const http1Options = {
     requestTimeout: 0,

@@ -225,6 +225,40 @@ describe('fastify behind it', () => {
 })
 
 describe('bad peers', () => {
+  test('what the router itself refuses is answered as everything else is', async () => {
+    const fastify = createFastify()
+    fastify.get('/streams/:name', async () => 'never')
+    await fastify.ready()
+    onTestFinished(() => fastify.close())
+    const { port } = await start((request, response) => fastify.routing(request, response))
+    const ask = (name: string) => fetch(`http://127.0.0.1:${port}/streams/${name}`)
+
+    const [broken, long] = [await ask('%ff'), await ask('a'.repeat(300))]
+
+    expect([broken.status, await broken.json()]).toEqual([
+      400,
+      { code: 'InvalidRequest', message: expect.stringContaining('not a valid url') as string },
+    ])
+    expect([long.status, await long.json()]).toEqual([
+      414,
+      { code: 'InvalidRequest', message: expect.any(String) as string },
+    ])
+  })
+
+  test('many that say nothing at the same time are no leak, and Node does not take them for one', async () => {
+    const warnings: string[] = []
+    const onWarning = ({ name }: Error) => void warnings.push(name)
+    process.on('warning', onWarning)
+    onTestFinished(() => void process.off('warning', onWarning))
+    const { port, connections } = await start(echo)
+
+    Array.from({ length: 40 }, () => openSocket(port))
+    await vi.waitFor(() => expect(connections()).toBe(40))
+    await http1Call(port)
+
+    expect(warnings).toEqual([])
+  })
+
   test('a connection that says nothing is closed', async () => {
     const { port } = await start(echo, { firstBytesTimeoutMs: 20 })
 
