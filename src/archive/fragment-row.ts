@@ -22,6 +22,8 @@ export type FragmentRow = {
   readonly sampleCount: number
   readonly sequence: number
   readonly discontinuitySequence: number
+  /** CRC-32 of its bytes; `null` when they were changed after they were written. */
+  readonly checksum: number | null
 }
 
 export const ROW_BYTES = 80
@@ -33,6 +35,7 @@ const MAX_U32 = 0xffff_ffff
 
 /** A row keeps a fragment's length in 32 bits; some room is left for its Tags. */
 export const MAX_FRAGMENT_BYTES = MAX_U32 - 65_536
+const HAS_CHECKSUM = 32
 const Flag = {
   discontinuity: 1,
   recovered: 2,
@@ -59,13 +62,14 @@ export function sidecarHeader(): Uint8Array {
  *  0 counter u64           | 8 serverTimestamp u64 ms | 16 random28 u32  | 20 flags u32
  * 24 producerTimestamp i64 | 32 offset u64            | 40 length u32    | 44 durationMs u32
  * 48 arrivalSpanMs u32     | 52 sampleCount u32       | 56 sequence u32  | 60 discontinuitySequence
- * 64 zero, 12 bytes        | 76 CRC-32 of bytes 0..75
+ * 64 checksum u32          | 68 zero, 8 bytes         | 76 CRC-32 of bytes 0..75
  * ```
  */
 export function encodeRow(row: FragmentRow): Uint8Array {
   const bytes = Buffer.alloc(ROW_BYTES)
   let flags = 0
   for (const name of Object.keys(Flag) as (keyof typeof Flag)[]) if (row[name]) flags |= Flag[name]
+  if (row.checksum !== null) flags |= HAS_CHECKSUM
   bytes.writeBigUInt64LE(BigInt(row.counter), 0)
   bytes.writeBigUInt64LE(BigInt(row.serverTimestamp), 8)
   bytes.writeUInt32LE(row.random28, 16)
@@ -78,6 +82,7 @@ export function encodeRow(row: FragmentRow): Uint8Array {
   bytes.writeUInt32LE(row.sampleCount, 52)
   bytes.writeUInt32LE(row.sequence, 56)
   bytes.writeUInt32LE(row.discontinuitySequence, 60)
+  bytes.writeUInt32LE(row.checksum ?? 0, 64)
   bytes.writeUInt32LE(crc32(bytes.subarray(0, ROW_BYTES - 4)), ROW_BYTES - 4)
   return bytes
 }
@@ -105,6 +110,7 @@ export function decodeRow(bytes: Uint8Array, offset = 0): FragmentRow | null {
     sampleCount: row.readUInt32LE(52),
     sequence: row.readUInt32LE(56),
     discontinuitySequence: row.readUInt32LE(60),
+    checksum: (flags & HAS_CHECKSUM) === 0 ? null : row.readUInt32LE(64),
   }
 }
 

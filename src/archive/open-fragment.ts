@@ -34,6 +34,8 @@ export type OpenFragment = {
   producerEnd: number
   lastArrival: number
   hasProducerTags: boolean
+  /** CRC-32 of what was written of it so far; `null` when some of that was written over. */
+  checksum: number | null
   /** Its first bytes are on their way to the chunk. */
   written: boolean
   lost: boolean
@@ -53,6 +55,7 @@ export function openFragment(
     tags: fragmentTags({ fragmentNumber: number, serverTimestamp, producerTimestamp }),
     ...{ offset: 0, clusterLength: 0, clusterHead: null, sampleCount: 0 },
     ...{ producerEnd: producerTimestamp, lastArrival: serverTimestamp, hasProducerTags: false },
+    checksum: 0,
     ...{ written: false, lost: false, ending: null },
   }
 }
@@ -98,11 +101,11 @@ export function toFragmentRow(
   fragment: OpenFragment,
   place: Pick<FragmentRow, 'length' | 'sequence' | 'discontinuity' | 'discontinuitySequence'>,
 ): FragmentRow {
-  const { start, counter, random28, offset, sampleCount, hasProducerTags } = fragment
+  const { start, counter, random28, offset, sampleCount, hasProducerTags, checksum } = fragment
   const { serverTimestamp, producerTimestamp, startsWithKey } = start
   return {
     ...{ counter, serverTimestamp, random28, producerTimestamp, offset, sampleCount },
-    ...{ startsWithKey, hasProducerTags, recovered: false, deleted: false },
+    ...{ startsWithKey, hasProducerTags, checksum, recovered: false, deleted: false },
     durationMs: Math.max(fragment.producerEnd - producerTimestamp, 0),
     arrivalSpanMs: Math.max(fragment.lastArrival - serverTimestamp, 0),
     ...place,

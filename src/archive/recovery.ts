@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { MalformedMediaError } from '../domain/errors.ts'
 import { headerOfFinishedFront } from '../media/matroska/finished.ts'
 import { parseWholeHeader, type MatroskaHeader } from '../media/matroska/header.ts'
@@ -191,6 +192,11 @@ async function planRecovery(
       cut = Math.min(cut, fragment.offset)
       break
     }
+    if (fragment.row !== null && !(await isAsWritten(media, fragment.row))) {
+      // Power failed before its sync was over: the note was on disk, but not all that it closes.
+      cut = Math.min(cut, fragment.offset)
+      break
+    }
     if (fragment.row !== null) rows.push(fragment.row)
     if (fragment.state !== 'torn' || i < scan.fragments.length - 1) continue
     if (fragment.startsWithKey && fragment.sampleCount > 0) {
@@ -205,6 +211,18 @@ async function planRecovery(
   const closingBytes = toClose === null ? 0 : closingRecord(toClose).length
   const { endingAt, end: scannedTo } = scan
   return { header, endingAt, scannedTo, rows, cut, toClose, clusterSize, end: cut + closingBytes }
+}
+
+const CHECK_BYTES = 1024 * 1024
+
+async function isAsWritten(media: ChunkStoreFile, row: FragmentRow): Promise<boolean> {
+  if (row.checksum === null) return true
+  let checksum = 0
+  for (let at = 0; at < row.length; at += CHECK_BYTES) {
+    const length = Math.min(CHECK_BYTES, row.length - at)
+    checksum = crc32(await media.read(row.offset + at, length), checksum)
+  }
+  return checksum === row.checksum
 }
 
 /** A gap in the producer's time larger than this, within a chunk, is a discontinuity. */
@@ -224,6 +242,7 @@ function toRecoveredRow(
     ...{ counter, serverTimestamp, random28, producerTimestamp, durationMs },
     ...{ offset, length: end - offset, sampleCount, startsWithKey, hasProducerTags },
     arrivalSpanMs: durationMs, // when its last byte came is not in the chunk
+    checksum: null,
     recovered: true,
     discontinuity,
     discontinuitySequence: discontinuities + (discontinuity ? 1 : 0),

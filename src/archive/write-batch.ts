@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import { abandonMark, closingRecord } from './chunk-layout.ts'
 import type { FragmentRow } from './fragment-row.ts'
 import {
@@ -54,7 +55,9 @@ export function planBatch(
   }
   const patchCluster = (fragment: OpenFragment) => {
     const patch = planClusterPatch(fragment, position + batch.byteLength)
-    if (patch !== null) batch.patches.push(patch)
+    if (patch === null) return
+    batch.patches.push(patch)
+    fragment.checksum = null
   }
 
   for (const step of steps) {
@@ -67,7 +70,10 @@ export function planBatch(
       put(abandonMark())
       continue
     }
-    for (const part of step.parts) put(part)
+    for (const part of step.parts) {
+      put(part)
+      if (fragment.checksum !== null) fragment.checksum = crc32(part, fragment.checksum)
+    }
     batch.queuedBytes += step.byteLength
     if (step.kind === 'data') continue
 

@@ -1,5 +1,6 @@
 import { copyFile, mkdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { OpenChunkRow } from '../../src/archive/catalogue.ts'
 import { ChunkFile } from '../../src/archive/chunk-file.ts'
@@ -82,7 +83,7 @@ async function append(chunk: ChunkFile, i: number): Promise<Written> {
       hasProducerTags: i === 2,
     },
     ...{ durationMs: 2000, arrivalSpanMs: 1990, sampleCount: 4 },
-    ...{ sequence: 7 + i, discontinuitySequence: 3 },
+    ...{ sequence: 7 + i, discontinuitySequence: 3, checksum: crc32(bytes) },
   }
   const closing = closingRecord(row)
   await chunk.append([bytes, closing], bytes.length + closing.length)

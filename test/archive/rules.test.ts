@@ -73,6 +73,7 @@ describe('row', () => {
     sampleCount: 50,
     sequence: 4_000_000_000,
     discontinuitySequence: 17,
+    checksum: 0xfffffffe,
   }
 
   test('comes back as it was, from any place', () => {
@@ -86,9 +87,10 @@ describe('row', () => {
     const bytes = Buffer.from(encodeRow(row))
 
     expect(bytes.readBigUInt64LE(0)).toBe(2n ** 52n + 1n)
-    expect(bytes.readUInt32LE(20)).toBe(1 | 4)
+    expect(bytes.readUInt32LE(20)).toBe(1 | 4 | 32)
     expect(bytes.readBigInt64LE(24)).toBe(-5n)
-    expect(bytes.subarray(64, 76).every((byte) => byte === 0)).toBe(true)
+    expect(bytes.readUInt32LE(64)).toBe(row.checksum)
+    expect(bytes.subarray(68, 76).every((byte) => byte === 0)).toBe(true)
     expect(Buffer.from(sidecarHeader()).toString('latin1', 0, 8)).toBe('KINORAIX')
   })
 

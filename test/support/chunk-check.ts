@@ -14,7 +14,11 @@ export async function chunkFiles(directory: string): Promise<readonly string[]> 
  * read.
  */
 export async function checkChunk(path: string): Promise<void> {
-  const bytes = await readFile(path)
+  checkChunkBytes(path, await readFile(path))
+}
+
+/** The same for bytes that come from elsewhere. */
+export function checkChunkBytes(path: string, bytes: Uint8Array): void {
   const header = parseHeader(bytes)
   let end = 0
   for (const element of scanElements(bytes)) {
