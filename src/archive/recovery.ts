@@ -216,7 +216,7 @@ async function planRecovery(
 const CHECK_BYTES = 1024 * 1024
 
 async function isAsWritten(media: ChunkStoreFile, row: FragmentRow): Promise<boolean> {
-  if (row.checksum === null) return true
+  if (row.checksum === null || row.deleted) return true
   let checksum = 0
   for (let at = 0; at < row.length; at += CHECK_BYTES) {
     const length = Math.min(CHECK_BYTES, row.length - at)
