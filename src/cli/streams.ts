@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { systemClock } from '../platform/clock.ts'
 import {
   CONFIG_OPTION,
   callService,
@@ -7,6 +8,7 @@ import {
   UsageError,
   type Command,
 } from './command.ts'
+import { showCoverage, toCoverageQuery } from './stream-coverage.ts'
 
 type StreamAnswer = {
   readonly name: string
@@ -23,11 +25,14 @@ export const streamsCommand: Command = {
   kinora streams create NAME [--retention-hours N] [--publish-key KEY]
   kinora streams set NAME [--retention-hours N] [--publish-key KEY]
   kinora streams delete NAME
+  kinora streams coverage NAME [--from TIME] [--to TIME] [--by CLOCK]
 
 Options
   -c, --config FILE        configuration file (default: $KINORA_CONFIG, else ./kinora.yaml if there)
       --retention-hours N  1 to 87600
       --publish-key KEY    8 to 128 characters; made up when absent
+      --from, --to TIME    ISO 8601 or milliseconds since 1970 (default: the last 24 hours)
+      --by CLOCK           producer (default) or server
       --json               print the service's answer as JSON
 
 The publish key is shown once, when the stream is created.`,
@@ -40,6 +45,9 @@ The publish key is shown once, when the stream is created.`,
           ...CONFIG_OPTION,
           'retention-hours': { type: 'string' },
           'publish-key': { type: 'string' },
+          from: { type: 'string' },
+          to: { type: 'string' },
+          by: { type: 'string' },
           json: { type: 'boolean' },
         },
       }),
@@ -85,6 +93,12 @@ The publish key is shown once, when the stream is created.`,
       case 'delete': {
         const answer = await callService(config, 'DELETE', path)
         show(answer, () => `Deleted ${name} and its media.`)
+        return
+      }
+      case 'coverage': {
+        const query = toCoverageQuery(values, systemClock.now())
+        const answer = await callService(config, 'GET', `${path}/coverage?${query}`)
+        show(answer, () => showCoverage(answer))
         return
       }
       default:

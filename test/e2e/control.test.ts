@@ -66,6 +66,23 @@ describe('control API', () => {
     expect(gone).toMatchObject({ status: 404, answer: { code: 'StreamNotFound' } })
   })
 
+  test('says where there is media, and why there is none', async () => {
+    await call('POST', '/control/v1/streams', { name: 'empty', retentionHours: 48 })
+    const path = '/control/v1/streams/empty/coverage'
+
+    const recent = await call('GET', `${path}?from=${Date.now() - 60_000}`)
+    const unclear = await call('GET', `${path}?by=camera&from=0`)
+    const endless = await call('GET', path)
+
+    expect(recent.answer).toMatchObject({
+      by: 'producer',
+      spans: [],
+      gaps: [{ reason: 'no-publisher', detail: 'before the first fragment' }],
+    })
+    expect([unclear.status, endless.status]).toEqual([400, 400])
+    await call('DELETE', '/control/v1/streams/empty')
+  })
+
   test.each([
     { path: '/control/v1/streams', body: { name: 'x/y' }, code: 'InvalidStreamName', status: 400 },
     { path: '/control/v1/streams', body: {}, code: 'InvalidRequest', status: 400 },
@@ -156,11 +173,13 @@ describe('the commands', () => {
     const created = kinora('streams', 'create', 'cli', '--retention-hours', '3')
     const set = kinora('streams', 'set', 'cli', '--publish-key', 'test-key-of-cli')
     const listed = kinora('streams', 'list')
+    const coverage = kinora('streams', 'coverage', 'cli', '--from', '2023-11-14T22:00Z')
     const deleted = kinora('streams', 'delete', 'cli')
 
     expect(created.stdout).toMatch(/rtmp:\/\/.*\/live\/cli\?key=/)
     expect(set.stdout).toBe('Changed cli.\n')
     expect(listed.stdout).toMatch(/^cli +idle +3 h/m)
+    expect(coverage.stdout).toMatch(/^2023-11-14T22:00:00.000Z .*  gap {5}expired\n.*no-publisher/)
     expect(deleted.status).toBe(0)
   })
 

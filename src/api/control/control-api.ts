@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Archive } from '../../archive/index.ts'
 import type { DataStreams, StoredRecord } from '../../datastream/index.ts'
 import { ServiceError } from '../../domain/errors.ts'
+import { epochMs } from '../../domain/time.ts'
 import type { IngestSession } from '../../ingest/index.ts'
 import type { StreamInfo, StreamRegistry } from '../../registry/index.ts'
 import type { Access } from './access.ts'
@@ -55,6 +56,14 @@ const detectionsQuery = Type.Object(
     limit: Type.Integer({ minimum: 1, maximum: 1000, default: 50 }),
     from: Type.Optional(Type.Integer({ minimum: 0 })),
     to: Type.Optional(Type.Integer({ minimum: 0 })),
+  },
+  { additionalProperties: false },
+)
+const coverageQuery = Type.Object(
+  {
+    from: Type.Integer({ minimum: 0 }),
+    to: Type.Optional(Type.Integer({ minimum: 0 })),
+    by: Type.Union([Type.Literal('producer'), Type.Literal('server')], { default: 'producer' }),
   },
   { additionalProperties: false },
 )
@@ -144,6 +153,17 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
         const token = access.playbackToken(name, request.body.seconds)
         const url = `${options.publicUrl()}/streams/${name}/hls/master.m3u8?token=${token}`
         return { token, url, expiresInSeconds: request.body.seconds }
+      },
+    )
+
+    signedIn.get<NameParams & { Querystring: Static<typeof coverageQuery> }>(
+      '/control/v1/streams/:name/coverage',
+      { schema: { querystring: coverageQuery } },
+      async (request) => {
+        const { streamId } = registry.get(request.params.name)
+        const { by, from, to = Number.MAX_SAFE_INTEGER } = request.query
+        const range = { by, from: epochMs(from), to: epochMs(to) } as const
+        return { by, ...(await archive.coverage(streamId, range)) }
       },
     )
 
