@@ -46,6 +46,8 @@ export interface Archive extends AsyncDisposable {
     signal: AbortSignal,
   ): Promise<void>
   usage(streamId: StreamId): Promise<ArchiveUsage>
+  /** The disk, what streams take of it, and when which limit is reached. */
+  space(): Promise<ArchiveSpace>
   /** Where there is media in a range, and why there is none in the rest of it. */
   coverage(streamId: StreamId, range: CoverageRange): Promise<Coverage>
   /**
@@ -163,6 +165,32 @@ export type ArchiveUsage = {
   readonly newest: EpochMs | null
 }
 
+/** Seconds from now: 0: it is so already; `null`: not as things go. */
+export type ArchiveSpace = {
+  /** `null` when the system does not say. */
+  readonly disk: {
+    readonly totalBytes: number
+    readonly freeBytes: number
+    /** Below it the oldest media of the largest stream goes. */
+    readonly minFreeBytes: number
+    /** `low`: nothing more may go; `full`: media that comes is given up. */
+    readonly state: 'ok' | 'low' | 'full'
+    /** Until no more than `minFreeBytes` is free. */
+    readonly fullInSeconds: number | null
+  } | null
+  readonly streams: readonly StreamUsage[]
+}
+
+export type StreamUsage = {
+  readonly streamId: StreamId
+  readonly bytes: number
+  readonly quotaBytes: number | null
+  /** Over the last ten minutes. */
+  readonly writeBytesPerSecond: number
+  readonly retentionReachedInSeconds: number | null
+  readonly quotaReachedInSeconds: number | null
+}
+
 /**
  * Takes one producer's media. Calls are made in the order begin, append*, end (or abandon), one
  * fragment at a time. Bytes handed over belong to the archive.
@@ -216,4 +244,11 @@ export type ArchiveOptions = {
   readonly nameOf: (streamId: StreamId) => string
   readonly maxQueuedBytes: number
   readonly maxChunkBytes: number
+  /** Bytes of media that a stream may have; `null`, as when left out: no limit of its own. */
+  readonly quotaBytesOf?: (streamId: StreamId) => number | null
+  /**
+   * Disk space kept free. `null`, as when left out: a twentieth of the disk, at most 512 MiB. 0: all
+   * may be used.
+   */
+  readonly minFreeBytes?: number | null
 }

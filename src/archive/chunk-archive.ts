@@ -10,6 +10,7 @@ import type { MetaStore } from '../platform/meta-store.ts'
 import type {
   Archive,
   ArchiveOptions,
+  ArchiveSpace,
   ArchiveUsage,
   Coverage,
   CoverageRange,
@@ -29,11 +30,15 @@ import { ChunkSearch } from './chunk-search.ts'
 import type { ClockRange } from './chunk-span.ts'
 import { type ChunkStore } from './chunk-store.ts'
 import { nodeChunkStore } from './node-chunk-store.ts'
+import { readDiskSize, type DiskSize } from './disk-space.ts'
 import { Holds } from './holds.ts'
+import { forecastDiskFull, forecastStream, type StreamGrowth } from './space-forecast.ts'
+import { SPACE_INTERVAL_MS, SpaceGuard } from './space-guard.ts'
 import { StartupRecovery } from './startup-recovery.ts'
 import { counterOf, StreamState } from './stream-state.ts'
 import { StreamWriter } from './stream-writer.ts'
 import { overlapsAny, Visibility } from './visibility.ts'
+import { WriteRate } from './write-rate.ts'
 
 export type ArchiveDeps = {
   /** Holds all chunks; created when missing. One process at a time may use it. */
@@ -43,6 +48,8 @@ export type ArchiveDeps = {
   readonly events: Events
   readonly metrics: Metrics
   readonly log: Log
+  /** What the system says, unless a test says otherwise. */
+  readonly readDiskSize?: (directory: string) => Promise<DiskSize>
   /** The file system, unless a test brings another. */
   readonly files?: ChunkStore
 }
@@ -75,11 +82,13 @@ export class ChunkArchive implements Archive {
   readonly #removal: ChunkRemoval
   readonly #recovery: StartupRecovery
   readonly #holds: Holds
+  readonly #space: SpaceGuard
+  readonly #rates = new Map<StreamId, WriteRate>()
   readonly #states = new Map<StreamId, Promise<StreamState>>()
   readonly #writers = new Map<StreamId, StreamWriter>()
   readonly #retiring = new Set<ChunkFile>()
   readonly #stopping = new AbortController()
-  #expiry: Promise<void> = Promise.resolve()
+  #expiry: Promise<unknown> = Promise.resolve()
   #round: Promise<void> = Promise.resolve()
 
   constructor(deps: ArchiveDeps, options: ArchiveOptions) {
@@ -98,6 +107,16 @@ export class ChunkArchive implements Archive {
     this.#search = new ChunkSearch(catalogue, reader)
     this.#coverage = new CoverageSearch(catalogue, this.#search)
     this.#holds = new Holds(deps.meta)
+    this.#space = new SpaceGuard({
+      ...{ catalogue, removal, events, nameOf, log: this.#log },
+      quotaBytesOf: options.quotaBytesOf ?? (() => null),
+      minFreeBytes: options.minFreeBytes ?? null,
+      readDisk: () => (deps.readDiskSize ?? readDiskSize)(directory),
+      liveBytesOf: async (streamId) => liveBytes(await this.#states.get(streamId)),
+      isExempt: (streamId, chunk) => this.#isExempt(streamId, chunk),
+      onEvicted: async (streamId, { chunkId }) =>
+        (await this.#states.get(streamId))?.forgetChunk(chunkId),
+    })
     this.#recovery = new StartupRecovery({
       ...{ directory, files, catalogue, removal, events, nameOf },
       log: this.#log,
@@ -111,7 +130,11 @@ export class ChunkArchive implements Archive {
     for (const streamId of await this.#catalogue.removals()) await this.#finishRemoval(streamId)
     await this.#holds.load()
     await this.#recovery.recoverAll()
-    this.#expiry = this.#expireForever()
+    await this.checkSpace()
+    this.#expiry = Promise.all([
+      this.#repeat(EXPIRY_INTERVAL_MS, () => this.expire()),
+      this.#repeat(SPACE_INTERVAL_MS, () => this.checkSpace()),
+    ])
   }
 
   async openWriter(streamId: StreamId): Promise<FragmentWriter> {
@@ -131,6 +154,7 @@ export class ChunkArchive implements Archive {
       options: this.#options,
       retire: (owner, chunk) => this.#retire(owner, chunk),
       onClosed: () => this.#writers.delete(streamId),
+      admit: () => this.#space.admit(),
     })
     this.#writers.set(streamId, writer)
     return writer
@@ -212,14 +236,37 @@ export class ChunkArchive implements Archive {
   async usage(streamId: StreamId): Promise<ArchiveUsage> {
     const state = await this.#state(streamId)
     const { chunks, bytes } = this.#catalogue.stream(streamId)
-    const live = [...state.liveChunks]
     const [oldest] = await this.after(streamId, null, 1)
     const [newest] = await this.newest(streamId, 1)
     return {
-      chunks: chunks + live.length,
-      bytes: live.reduce((sum, chunk) => sum + chunk.length, bytes),
+      chunks: chunks + state.liveChunks.size,
+      bytes: bytes + liveBytes(state),
       oldest: oldest?.serverTimestamp ?? null,
       newest: newest?.serverTimestamp ?? null,
+    }
+  }
+
+  async space(): Promise<ArchiveSpace> {
+    const { retentionMsOf, quotaBytesOf } = this.#options
+    const now = this.#deps.clock.now()
+    const growths: (StreamGrowth & { readonly streamId: StreamId })[] = []
+    for (const streamId of await this.#catalogue.streams()) {
+      const { bytes, oldest } = await this.usage(streamId)
+      growths.push({
+        ...{ streamId, bytes, quotaBytes: quotaBytesOf?.(streamId) ?? null },
+        writeBytesPerSecond: Math.round(this.#rates.get(streamId)?.bytesPerSecond ?? 0),
+        retentionMs: retentionMsOf(streamId) ?? 0,
+        oldestAgeMs: oldest === null ? null : now - oldest,
+      })
+    }
+    const { disk } = this.#space
+    const fullInSeconds = disk === null ? null : forecastDiskFull(growths, disk)
+    return {
+      disk: disk === null ? null : { ...disk, fullInSeconds },
+      streams: growths.map((growth) => {
+        const { streamId, bytes, quotaBytes, writeBytesPerSecond } = growth
+        return { streamId, bytes, quotaBytes, writeBytesPerSecond, ...forecastStream(growth) }
+      }),
     }
   }
 
@@ -269,6 +316,7 @@ export class ChunkArchive implements Archive {
       await this.#removal.remove(streamId, chunk, 'stream-removed')
     }
     this.#states.delete(streamId)
+    this.#rates.delete(streamId)
     await this.#files.removeEmptyDirectory(join(this.#deps.directory, streamId))
     await this.#catalogue.endRemoval(streamId)
   }
@@ -280,6 +328,13 @@ export class ChunkArchive implements Archive {
    */
   expire(): Promise<void> {
     const round = this.#round.then(() => this.#expireOnce())
+    this.#round = round.catch(() => undefined) // its caller sees the failure
+    return round
+  }
+
+  /** One look at quotas and free disk space, in turn with {@link expire}. */
+  checkSpace(): Promise<void> {
+    const round = this.#round.then(() => this.#checkSpaceOnce())
     this.#round = round.catch(() => undefined) // its caller sees the failure
     return round
   }
@@ -386,9 +441,8 @@ export class ChunkArchive implements Archive {
       // A stream that nobody knows is hidden but kept: only `remove` deletes without an age.
       const cutoff = this.#cutoff(streamId)
       if (cutoff === null) continue
-      const isHeld = ({ span }: FinishedChunk) =>
-        overlapsAny(span, this.#holds.of(streamId, this.#deps.clock.now()))
-      for await (const { chunkId } of this.#removal.expire(streamId, cutoff, isHeld)) {
+      const isExempt = (chunk: FinishedChunk) => this.#isExempt(streamId, chunk)
+      for await (const { chunkId } of this.#removal.expire(streamId, cutoff, isExempt)) {
         const state = await this.#states.get(streamId)
         state?.forgetChunk(chunkId)
       }
@@ -400,17 +454,39 @@ export class ChunkArchive implements Archive {
     return { stream: this.#options.nameOf(streamId), id, name }
   }
 
-  async #expireForever(): Promise<void> {
+  /** What nobody knows is deleted by nothing but {@link remove}. */
+  #isExempt(streamId: StreamId, { span }: FinishedChunk): boolean {
+    if (this.#cutoff(streamId) === null) return true
+    return overlapsAny(span, this.#holds.of(streamId, this.#deps.clock.now()))
+  }
+
+  async #checkSpaceOnce(): Promise<void> {
+    await this.#space.check()
+    const now = this.#deps.clock.now()
+    for (const [streamId, loading] of this.#states) {
+      let rate = this.#rates.get(streamId)
+      if (rate === undefined) this.#rates.set(streamId, (rate = new WriteRate()))
+      rate.note(now, (await loading).writtenBytes)
+    }
+  }
+
+  async #repeat(intervalMs: number, round: () => Promise<void>): Promise<void> {
     const { signal } = this.#stopping
     while (!signal.aborted) {
       try {
-        await this.#deps.clock.sleep(EXPIRY_INTERVAL_MS, signal)
-        await this.expire()
+        await this.#deps.clock.sleep(intervalMs, signal)
+        await round()
       } catch (err) {
-        if (!signal.aborted) this.#log.error({ err }, 'expiry failed')
+        if (!signal.aborted) this.#log.error({ err }, 'a round of removal failed')
       }
     }
   }
+}
+
+function liveBytes(state: StreamState | undefined): number {
+  let bytes = 0
+  for (const chunk of state?.liveChunks ?? []) bytes += chunk.length
+  return bytes
 }
 
 function parseNumber(fragmentNumber: FragmentNumber): number {

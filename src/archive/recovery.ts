@@ -244,6 +244,7 @@ function toRecoveredRow(
     arrivalSpanMs: durationMs, // when its last byte came is not in the chunk
     checksum: null,
     recovered: true,
+    deleted: false,
     discontinuity,
     discontinuitySequence: discontinuities + (discontinuity ? 1 : 0),
     sequence: (before?.sequence ?? chunk.firstSequence - 1) + 1,

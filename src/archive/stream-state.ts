@@ -27,6 +27,8 @@ export class StreamState {
   /** Chunks that the catalogue does not know as finished, oldest first. */
   readonly liveChunks = new Set<ChunkFile>()
   writerOpen = false
+  /** Of media persisted since the state was loaded. */
+  writtenBytes = 0
   /** Why media is missing. */
   readonly gaps = new GapNotes()
   #newest: readonly Fragment[] = []
@@ -66,6 +68,7 @@ export class StreamState {
 
   /** Makes a fragment visible. */
   add(fragment: Fragment): void {
+    this.writtenBytes += fragment.sizeBytes
     this.#windowIsAll &&= this.#newest.length < StreamState.WINDOW
     this.#newest = [...this.#newest.slice(1 - StreamState.WINDOW), fragment]
     for (const waiter of this.#waiters) {

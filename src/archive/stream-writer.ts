@@ -49,6 +49,8 @@ export type WriterDeps = {
   /** Seals a chunk and moves it into the catalogue; never rejects. */
   readonly retire: (state: StreamState, chunk: ChunkFile) => Promise<void>
   readonly onClosed: () => void
+  /** Throws when there is no space to write to. */
+  readonly admit: () => void
 }
 
 /**
@@ -340,6 +342,7 @@ export class StreamWriter implements FragmentWriter {
   }
 
   async #open(chunk: OpenChunk): Promise<void> {
+    this.#deps.admit()
     const { sequence, discontinuitySequence } = this.#state.numbering
     chunk.file.numberFrom(sequence, discontinuitySequence)
     const gaps = this.#state.gaps.toStore
@@ -357,6 +360,7 @@ export class StreamWriter implements FragmentWriter {
     const batch = planBatch(steps, chunk.file.length, this.#state.numbering)
     const { parts, patches, ended, byteLength } = batch
     try {
+      this.#deps.admit()
       if (byteLength > 0) await chunk.file.append(parts, byteLength)
       for (const { bytes, position } of patches) await chunk.file.patch(bytes, position)
       if (ended.length > 0) await chunk.file.persist(ended.map(({ row }) => row))

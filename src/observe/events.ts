@@ -50,6 +50,16 @@ export function createEvents(log: Log, metrics: Metrics) {
       metrics.archiveChunksRemoved.inc({ stream: e.stream, reason: e.reason })
       log.info(e, 'chunk removed')
     },
+    /** Media went before its retention was over. */
+    chunkEvicted(e: { stream: string; reason: string; sizeBytes: number; upTo: number }) {
+      metrics.archiveEvictedBytes.inc({ stream: e.stream, reason: e.reason }, e.sizeBytes)
+      log.warn(e, 'chunk evicted for lack of space')
+    },
+    /** The disk became short of space, full, or well again. */
+    archiveSpace(e: { state: string; freeBytes: number; minFreeBytes: number }) {
+      if (e.state === 'ok') log.info(e, 'disk space is back')
+      else log.error(e, 'disk is short of space and nothing may go')
+    },
     holdAdded(e: { stream: string; id: string; name: string }) {
       log.info(e, 'hold added')
     },

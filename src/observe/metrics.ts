@@ -44,6 +44,11 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       'stream',
       'reason',
     ]),
+    archiveEvictedBytes: counter(
+      'kinora_archive_evicted_bytes_total',
+      'Bytes that went before their retention was over, for lack of space',
+      ['stream', 'reason'],
+    ),
     archivePersistSeconds: histogram(
       'kinora_archive_persist_seconds',
       'End of fragment to PERSISTED',
@@ -51,6 +56,23 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
     ),
     archiveStoredBytes: gauge('kinora_archive_stored_bytes', 'Bytes kept', ['stream']),
+    archiveWriteRate: gauge(
+      'kinora_archive_write_rate_bytes_per_second',
+      'Media written, over the last ten minutes',
+      ['stream'],
+    ),
+    archiveRetentionReached: gauge(
+      'kinora_archive_retention_reached_seconds',
+      'Until a stream keeps all of its retention; +Inf: not as things go',
+      ['stream'],
+    ),
+    archiveDiskFree: gauge('kinora_archive_disk_free_bytes', 'Free disk space', []),
+    archiveDiskMinFree: gauge('kinora_archive_disk_min_free_bytes', 'Disk space kept free', []),
+    archiveDiskFull: gauge(
+      'kinora_archive_disk_full_seconds',
+      'Until only the minimum is free; +Inf: never, as things go',
+      [],
+    ),
     playbackBytes: counter('kinora_playback_sent_bytes_total', 'Media bytes sent', [
       'stream',
       'format',

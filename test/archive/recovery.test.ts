@@ -116,7 +116,11 @@ describe('a tail torn at every byte of the last fragment', () => {
     const last = written[2]!
     const rowsBefore = rows.subarray(0, SIDECAR_HEADER_BYTES + 2 * ROW_BYTES)
     const blockEnds = endsOfBlocks(last)
-    for (let cut = last.row.offset; cut < last.row.offset + last.row.length + CLOSING_BYTES; cut++) {
+    for (
+      let cut = last.row.offset;
+      cut < last.row.offset + last.row.length + CLOSING_BYTES;
+      cut++
+    ) {
       await writeFile(media, whole.subarray(0, cut))
       await writeFile(index, rowsBefore)
 

@@ -138,6 +138,9 @@ export class MemoryArchive implements Archive {
   async usage() {
     return { chunks: 0, bytes: 0, oldest: null, newest: null }
   }
+  async space() {
+    return { disk: null, streams: [] }
+  }
   async hold(): Promise<never> {
     throw new Error('not here')
   }
