@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { ServiceError } from '../domain/errors.ts'
 import type { Fragment, FragmentNumber } from '../domain/fragment.ts'
 import type { StreamId } from '../domain/stream.ts'
+import type { EpochMs } from '../domain/time.ts'
 import type { Events } from '../observe/events.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -32,8 +33,8 @@ import {
   writeFailed,
 } from './writer-errors.ts'
 
-/** A killed process loses no more than this of media that arrived. */
-export const FLUSH_INTERVAL_MS = 1000
+/** A killed process loses under a second of media that arrived: this, and what a write takes. */
+export const FLUSH_INTERVAL_MS = 900
 
 /** Waiting bytes that are written without waiting for the interval's end. */
 const FLUSH_BYTES = 1024 * 1024
@@ -80,8 +81,9 @@ export class StreamWriter implements FragmentWriter {
   #fragment: OpenFragment | null = null
   /** Why the last fragment was lost, until the next `begin`. */
   #loss: ServiceError | null = null
-  /** Of the bytes that wait for the interval's end; `null` while none do. */
-  #flushTimer: symbol | null = null
+  /** When the oldest bytes that wait were queued; `null` while none do. */
+  #waitingSince: EpochMs | null = null
+  #timerRuns = false
   readonly #closing = new AbortController()
   #closed = false
 
@@ -287,17 +289,27 @@ export class StreamWriter implements FragmentWriter {
     chunk.queuedLength += byteLength
   }
 
-  /**
-   * Starts a timer with the first bytes that wait, unless one runs. After a flush for another
-   * reason it runs out for nothing, which is cheaper than ending it.
-   */
+  /** The bytes that wait are written when the first of them has waited for the interval. */
   #flushSoon(): void {
-    if (this.#flushTimer !== null) return
-    const timer = Symbol('flush')
-    this.#flushTimer = timer
-    this.#deps.clock.sleep(FLUSH_INTERVAL_MS, this.#closing.signal).then(
+    this.#waitingSince ??= this.#deps.clock.now()
+    if (!this.#timerRuns) this.#flushAfter(FLUSH_INTERVAL_MS)
+  }
+
+  /**
+   * One timer at a time: after a flush for another reason it goes on for what waits by then, which
+   * is cheaper than ending it.
+   */
+  #flushAfter(ms: number): void {
+    const { clock } = this.#deps
+    this.#timerRuns = true
+    clock.sleep(ms, this.#closing.signal).then(
       () => {
-        if (this.#flushTimer === timer) this.#flush()
+        this.#timerRuns = false
+        if (this.#waitingSince === null) return
+        const waitedMs = clock.now() - this.#waitingSince
+        const isDue = waitedMs < 0 || waitedMs >= FLUSH_INTERVAL_MS // below 0: the clock was set back
+        if (isDue) this.#flush()
+        else this.#flushAfter(FLUSH_INTERVAL_MS - waitedMs)
       },
       () => undefined, // closed, which flushes
     )
@@ -305,7 +317,7 @@ export class StreamWriter implements FragmentWriter {
 
   /** Everything queued by now is to be written. */
   #flush(): void {
-    this.#flushTimer = null
+    this.#waitingSince = null
     this.#due = this.#queue.length
     if (this.#due > 0) this.#draining ??= this.#drain()
   }

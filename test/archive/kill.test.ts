@@ -2,12 +2,13 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { openArchive } from '../../src/archive/index.ts'
-import type { FragmentNumber } from '../../src/domain/fragment.ts'
+import { openArchive, type Archive } from '../../src/archive/index.ts'
+import { parseFragmentNumber, type FragmentNumber } from '../../src/domain/fragment.ts'
 import type { StreamId } from '../../src/domain/stream.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { openLevelMetaStore } from '../../src/platform/meta-store.ts'
@@ -18,65 +19,154 @@ import { scratchDirectory } from '../support/scratch.ts'
 
 const WRITER = fileURLToPath(new URL('../support/archive-writer.mjs', import.meta.url))
 const COMPILED = fileURLToPath(new URL('../../dist/archive/index.js', import.meta.url))
-const STREAMS = 5
-const KILLS = 10
+const STREAMS = 20
+/** More rounds find rarer moments; docs/design/archive.md tells of a run with 100. */
+const ROUNDS = Number(process.env.KINORA_KILL_ROUNDS ?? 5)
+const MAX_LINES = 4000
 
-test('kill -9, ten times: every acknowledged fragment is there, byte for byte', async () => {
-  expect(existsSync(COMPILED), 'the project is built').toBe(true)
-  const directory = await scratchDirectory()
-  const random = randomNumbers(20_261)
-  const acknowledged = new Map<string, string>()
+type Persisted = {
+  readonly streamId: StreamId
+  readonly fragmentNumber: FragmentNumber
+  readonly digest: string
+}
 
-  for (let round = 0; round < KILLS; round++) {
-    await writeUntilKilled(directory, round, random(120) + 1, acknowledged)
+/** What a stream handed over of the fragment that was under way when its writer was killed. */
+type UnderWay = {
+  readonly fragmentNumber: FragmentNumber
+  readonly appended: { readonly bytes: number; readonly at: number }[]
+}
 
-    const meta = await openLevelMetaStore(join(directory, 'meta'))
-    const { events, metrics, log, recorder } = createObserved()
-    const archive = await openArchive(
-      { directory: join(directory, 'media'), meta, clock: systemClock, events, metrics, log },
-      {
-        retentionMsOf: () => 24 * 3_600_000,
-        nameOf: (streamId) => streamId,
-        maxQueuedBytes: 1 << 20,
-        maxChunkBytes: 1 << 20,
-      },
-    )
-    for (const [key, digest] of acknowledged) {
-      const [streamId, number] = key.split(' ') as [StreamId, FragmentNumber]
-      const fragment = await archive.find(streamId, number)
-      expect(fragment, key).not.toBeNull()
-      const { bytes } = await archive.read(fragment!)
-      expect(createHash('sha256').update(bytes).digest('hex'), key).toBe(digest)
+type Killed = {
+  readonly persisted: readonly Persisted[]
+  readonly underWay: ReadonlyMap<StreamId, UnderWay>
+  readonly killedAt: number
+  /** The longest that all streams were silent: the machine was busy elsewhere. */
+  readonly longestSilenceMs: number
+}
+
+test(
+  `kill -9 with ${STREAMS} streams, ${ROUNDS} times: nothing acknowledged is lost, and under a second of the rest`,
+  async () => {
+    expect(existsSync(COMPILED), 'the project is built').toBe(true)
+    const directory = await scratchDirectory()
+    const random = randomNumbers(20_261)
+    const persisted: Persisted[] = []
+    const checkedBytes = new Map<string, number>()
+    let longestLossMs = 0
+
+    for (let round = 0; round < ROUNDS; round++) {
+      const killed = await writeUntilKilled(directory, round, random(MAX_LINES) + 1)
+      await using place = await openAfterKill(directory)
+
+      await expectKept(place.archive, killed.persisted)
+      persisted.push(...killed.persisted)
+      if (round === ROUNDS - 1) {
+        await expectKept(place.archive, persisted)
+        await expectOrder(place.archive, persisted)
+      }
+      for (const path of await chunkFiles(join(directory, 'media'))) {
+        const { size } = await stat(path)
+        if (checkedBytes.get(path) === size && round < ROUNDS - 1) continue
+        await checkChunk(path)
+        checkedBytes.set(path, size)
+      }
+      for (const [streamId, underWay] of killed.underWay) {
+        const lossMs = await lossOf(place.archive, streamId, underWay, killed.killedAt)
+        longestLossMs = Math.max(longestLossMs, lossMs)
+        expect(lossMs, `${streamId} in round ${round}`).toBeLessThan(1000 + killed.longestSilenceMs)
+      }
+      expect(place.recoveredChunks()).toBeGreaterThan(0)
     }
-    for (const path of await chunkFiles(join(directory, 'media'))) await checkChunk(path)
-    for (const streamId of new Set([...acknowledged.keys()].map((key) => key.split(' ')[0]))) {
-      const all = await archive.after(streamId as StreamId, null, 1e6)
-      expect(all.map(({ sequence }) => sequence)).toEqual(all.map((_, i) => i))
+    expect(persisted.length).toBeGreaterThan(ROUNDS)
+    if (process.env.KINORA_KILL_ROUNDS !== undefined) {
+      console.log(
+        `${ROUNDS} kills: ${persisted.length} acknowledged fragments in ${checkedBytes.size} chunks ` +
+          `are there, ${longestLossMs} ms is the most of a stream that was lost`,
+      )
     }
-    expect(recorder.items.some(({ name }) => name === 'chunkRecovered')).toBe(true)
-    await archive[Symbol.asyncDispose]()
-    await meta[Symbol.asyncDispose]()
+  },
+  60_000 + ROUNDS * 10_000,
+)
+
+async function openAfterKill(directory: string) {
+  const meta = await openLevelMetaStore(join(directory, 'meta'))
+  const { events, metrics, log, recorder } = createObserved()
+  const archive = await openArchive(
+    { directory: join(directory, 'media'), meta, clock: systemClock, events, metrics, log },
+    {
+      retentionMsOf: () => 24 * 3_600_000,
+      nameOf: (streamId) => streamId,
+      maxQueuedBytes: 1 << 20,
+      maxChunkBytes: 1 << 20,
+    },
+  )
+  return {
+    archive,
+    recoveredChunks: () => recorder.items.filter(({ name }) => name === 'chunkRecovered').length,
+    async [Symbol.asyncDispose]() {
+      await archive[Symbol.asyncDispose]()
+      await meta[Symbol.asyncDispose]()
+    },
   }
-  expect(acknowledged.size).toBeGreaterThan(KILLS)
-}, 120_000)
+}
 
-/** Runs the writer, kills it at its nth acknowledgement, and notes all that it acknowledged. */
-async function writeUntilKilled(
-  directory: string,
-  seed: number,
-  lines: number,
-  acknowledged: Map<string, string>,
-): Promise<void> {
+async function expectKept(archive: Archive, persisted: readonly Persisted[]): Promise<void> {
+  for (const { streamId, fragmentNumber, digest } of persisted) {
+    const fragment = await archive.find(streamId, fragmentNumber)
+    expect(fragment, `${streamId} ${fragmentNumber}`).not.toBeNull()
+    const { bytes } = await archive.read(fragment!)
+    expect(createHash('sha256').update(bytes).digest('hex'), fragmentNumber).toBe(digest)
+  }
+}
+
+async function expectOrder(archive: Archive, persisted: readonly Persisted[]): Promise<void> {
+  for (const streamId of new Set(persisted.map((fragment) => fragment.streamId))) {
+    const all = await archive.after(streamId, null, 1e6)
+    expect(all.map(({ sequence }) => sequence)).toEqual(all.map((_, i) => i))
+    const counters = all.map(({ fragmentNumber }) => parseFragmentNumber(fragmentNumber)!.counter)
+    expect(new Set(counters).size).toBe(counters.length)
+    expect(counters.toSorted((a, b) => a - b)).toEqual(counters)
+  }
+}
+
+/** From when the first bytes came that are not there to the kill; 0 when all are. */
+async function lossOf(
+  archive: Archive,
+  streamId: StreamId,
+  { fragmentNumber, appended }: UnderWay,
+  killedAt: number,
+): Promise<number> {
+  const kept = await archive.find(streamId, fragmentNumber)
+  const firstLost = appended.find(({ bytes }) => bytes > (kept?.sizeBytes ?? 0))
+  return firstLost === undefined ? 0 : killedAt - firstLost.at
+}
+
+/** Runs the writer and kills it at its nth line. */
+async function writeUntilKilled(directory: string, seed: number, lines: number): Promise<Killed> {
   const child = spawn(process.execPath, [WRITER, directory, String(STREAMS), String(seed)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exited = once(child, 'exit')
-  let seen = 0
+  const persisted: Persisted[] = []
+  const underWay = new Map<StreamId, UnderWay>()
+  let [seen, lastAt, longestSilenceMs] = [0, Infinity, 0]
   for await (const line of createInterface({ input: child.stdout })) {
-    const [streamId, number, digest] = line.split(' ')
-    if (digest?.length === 64) acknowledged.set(`${streamId} ${number}`, digest)
+    const [what, id, number, value, time] = line.split(' ')
+    const [streamId, fragmentNumber] = [id as StreamId, number as FragmentNumber]
+    if (what === 'persisted' && value?.length === 64) {
+      persisted.push({ streamId, fragmentNumber, digest: value })
+    } else if (what === 'appended' && time?.length === 13) {
+      const at = Number(time)
+      longestSilenceMs = Math.max(longestSilenceMs, at - lastAt)
+      lastAt = at
+      let current = underWay.get(streamId)
+      if (current?.fragmentNumber !== fragmentNumber) current = { fragmentNumber, appended: [] }
+      current.appended.push({ bytes: Number(value), at })
+      underWay.set(streamId, current)
+    }
     if (++seen === lines) child.kill('SIGKILL')
   }
   const [, signal] = (await exited) as [number | null, string | null]
   expect(signal).toBe('SIGKILL')
+  return { persisted, underWay, killedAt: lastAt, longestSilenceMs }
 }

@@ -1,6 +1,9 @@
-// Writes several streams to an archive as fast as it acknowledges, until it is killed. One line per
-// acknowledged fragment: stream id, fragment number, SHA-256 of its bytes. Runs the compiled code:
+// Writes several streams to an archive until it is killed: every other one in fragments of some tens
+// of milliseconds, the others in fragments of five seconds. Runs the compiled code:
 //   node archive-writer.mjs <directory> <streams> <seed>
+// One line for all that it hands over and for all that is acknowledged:
+//   appended <stream id> <fragment number> <bytes of the fragment so far> <ms, wall clock>
+//   persisted <stream id> <fragment number> <SHA-256 of its bytes>
 import { createHash } from 'node:crypto'
 import { writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -49,7 +52,11 @@ const archive = await openArchive(
   },
 )
 
+const SHORT = { blocks: 6, everyMs: 5 }
+const LONG = { blocks: 125, everyMs: 40 }
+
 async function writeStream(index) {
+  const { blocks, everyMs } = index % 2 === 0 ? SHORT : LONG
   const streamId = toStreamId(`cam-${index}`, 1)
   const writer = await archive.openWriter(streamId)
   for (let round = 0; ; round++) {
@@ -62,13 +69,20 @@ async function writeStream(index) {
       discontinuity: round === 0,
       startsWithKey: true,
     })
-    const hash = createHash('sha256').update(fragmentTags({ fragmentNumber, ...start }))
+    const tags = fragmentTags({ fragmentNumber, ...start })
+    const hash = createHash('sha256').update(tags)
+    let length = tags.length
     const append = (...parts) => {
-      for (const part of parts) hash.update(part)
-      writer.append(parts, { samples: 1, producerEnd: now + 100, arrivedAt: systemClock.now() })
+      for (const part of parts) {
+        hash.update(part)
+        length += part.length
+      }
+      const arrivedAt = systemClock.now()
+      writer.append(parts, { samples: 1, producerEnd: now + 100, arrivedAt })
+      writeSync(1, `appended ${streamId} ${fragmentNumber} ${length} ${arrivedAt}\n`)
     }
     append(clusterStart(now))
-    for (let i = 0; i < 6; i++) {
+    for (let i = 0; i < blocks; i++) {
       const payload = new Uint8Array(500 + ((index * 7919 + round * 104729 + i * 31) % 9000))
       payload.fill((Number(seed) + index + round + i) & 0xff)
       const payloadLength = payload.length
@@ -76,12 +90,14 @@ async function writeStream(index) {
         simpleBlockHead({ trackNumber: 1, relativeMs: i, isKey: i === 0, payloadLength }),
         payload,
       )
-      await delay(1)
+      await delay(everyMs)
     }
-    const tags = round % 3 === 0 ? tagsElement([['round', String(round)]]) : null
-    if (tags !== null) hash.update(tags)
+    const producerTags = round % 3 === 0 ? tagsElement([['round', String(round)]]) : null
+    if (producerTags !== null) hash.update(producerTags)
     const digest = hash.digest('hex')
-    void writer.end(tags).then(() => writeSync(1, `${streamId} ${fragmentNumber} ${digest}\n`))
+    void writer.end(producerTags).then(() => {
+      writeSync(1, `persisted ${streamId} ${fragmentNumber} ${digest}\n`)
+    })
   }
 }
 
