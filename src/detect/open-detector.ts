@@ -5,6 +5,7 @@ import { workerUrl } from '../platform/worker-url.ts'
 import type { DetectorCall, DetectorWorkerData } from './detector-call.ts'
 import type { Detector, DetectorOptions, FragmentDetections, FragmentToDetect } from './detector.ts'
 import { loadModel, type ModelManifest } from './manifest.ts'
+import { refuseOnnxTelemetry } from './onnx-telemetry.ts'
 
 export type DetectorParts = { readonly log: Log }
 
@@ -32,6 +33,7 @@ export async function openDetector(
       `Model ${model.manifest.name} has no label ${JSON.stringify(unknown)}.`,
     )
   }
+  refuseOnnxTelemetry()
   const { framesPerSecond, minScore, labels } = options
   const workerData: DetectorWorkerData = {
     model: { manifest: model.manifest, onnx: new Uint8Array(model.onnx) },

@@ -1,5 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { ServiceError } from '../domain/errors.ts'
+import { refuseOnnxTelemetry } from './onnx-telemetry.ts'
 
 /** A model's output: row-major floats. */
 export type OutputTensor = { readonly dims: readonly number[]; readonly data: Float32Array }
@@ -20,6 +21,7 @@ export class ModelSession implements AsyncDisposable {
 
   /** @throws ServiceError `data-loss`/`ModelCorrupt` when the bytes are no usable model */
   static async open(onnx: Uint8Array, inputName: string): Promise<ModelSession> {
+    refuseOnnxTelemetry() // for who uses it on the main thread
     let session: InferenceSession
     try {
       // A second thread per session costs twice the CPU for little time; streams scale by workers.
