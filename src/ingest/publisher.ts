@@ -223,9 +223,7 @@ export class IngestPublisher {
       payloadLength: sample.data.length,
     })
     const parts =
-      open.samples === 0
-        ? [clusterStart(open.timecode), head, sample.data]
-        : [head, sample.data]
+      open.samples === 0 ? [clusterStart(open.timecode), head, sample.data] : [head, sample.data]
     open.samples++
     open.producerEnd = epochMs(Math.max(open.producerEnd, placed.pts + placed.durationMs))
     try {

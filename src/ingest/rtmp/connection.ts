@@ -215,6 +215,7 @@ export class RtmpConnection {
    * 1. A peer that does not publish within the handshake's time is a stalled one.
    * 2. After half of the idle time without a byte it is pinged; after all of it, it is gone. Silence
    *    is counted in ticks, so that a step of the wall clock ends nobody.
+   * 3. A publisher that only answers pings frees its stream after twice the idle time.
    */
   async #watch(): Promise<void> {
     const { handshakeTimeoutMs, idleTimeoutMs } = this.#options
@@ -225,12 +226,19 @@ export class RtmpConnection {
         this.#close('idle')
         return
       }
-      for (let silentTicks = 0; silentTicks < 2;) {
+      let silentTicks = 0
+      let ticksWithoutMedia = 0
+      let lastSampleAt = this.snapshot()?.lastSampleAt ?? null
+      while (silentTicks < 2 && ticksWithoutMedia < MEDIA_IDLE_TICKS) {
         this.#heardSinceTick = false
         await this.#deps.clock.sleep(idleTimeoutMs / 2, this.#over.signal)
         // While we do not read, for the disk's sake, silence says nothing about the peer.
         silentTicks = this.#heardSinceTick || this.#suspended ? 0 : silentTicks + 1
         if (silentTicks === 1) this.#send(pingRequest(0))
+        const sampleAt = this.snapshot()?.lastSampleAt ?? null
+        const hasMoved = sampleAt !== lastSampleAt || this.#suspended
+        ticksWithoutMedia = hasMoved ? 0 : ticksWithoutMedia + 1
+        lastSampleAt = sampleAt
       }
       this.#close('idle')
     } catch (error) {
@@ -324,6 +332,8 @@ const PUBLISHER_LIMITS: ChunkLimits = {
 
 const WINDOW_BYTES = 2_500_000
 const CHUNK_BYTES = 4096
+/** Of half the idle time each. */
+const MEDIA_IDLE_TICKS = 4
 const MAX_UNREAD_BYTES = 64 * 1024
 const DRAIN_POLL_MS = 20
 const LINGER_MS = 500

@@ -582,24 +582,33 @@ describe('time', () => {
     await next.end()
   })
 
-  test('one that answers stays', async () => {
+  test.each([
+    { rule: 'one that answers and sends media now and then stays', sends: true, reasons: [] },
+    {
+      rule: 'one that only answers is let go after twice the time',
+      sends: false,
+      reasons: ['idle'],
+    },
+  ])('$rule', async ({ sends, reasons }) => {
     const clock = new ManualClock(Date.now())
-    const { port, events } = await startFixture({ idleTimeoutMs: 8_000 }, () => ({ clock }))
+    const { port, event, events } = await startFixture({ idleTimeoutMs: 8_000 }, () => ({ clock }))
     const client = await RtmpClient.publishing(port, NAME)
+    client.media(VIDEO, 0, avcHeader())
     await clock.sleeping(10_000)
     clock.advance(10_000)
-    for (let round = 1; round <= 3; round++) {
+    for (let tick = 1; tick <= 4; tick++) {
       await clock.sleeping(4_000)
-      clock.advance(4_000)
-      await clock.sleeping(4_000)
-      client.call('_checkbw', 100 + round, null)
+      if (sends) client.media(VIDEO, tick * 4_000, avcFrame({ isKey: true }))
+      client.call('_checkbw', 100 + tick, null)
       await client.messages.first(
-        (m) => m.typeId === 20 && Buffer.from(m.payload).readDoubleBE(11) === 100 + round,
+        (m) => m.typeId === 20 && Buffer.from(m.payload).readDoubleBE(11) === 100 + tick,
       )
       clock.advance(4_000)
     }
+    if (!sends) await event('sessionEnded', { reason: 'idle' })
+    else await clock.sleeping(4_000)
 
-    expect(events('sessionEnded')).toEqual([])
+    expect(events('sessionEnded').map(({ fields }) => fields.reason)).toEqual(reasons)
     await client.end()
   })
 })
