@@ -214,6 +214,55 @@ describe('archiveMedia', () => {
     expect(playlist.endsWith('#EXT-X-ENDLIST\n')).toBe(true)
   })
 
+  describe('a damaged chunk', () => {
+    /** Two fragments in each of three chunks; those of the one in the middle cannot all be read. */
+    const withDamage = (damaged: readonly number[]) => {
+      const inChunk = (chunkId: string) => ({ place: { chunkId, offset: 0 }, tracks: [video] })
+      const stream = streamOf(['a', 'a', 'b', 'b', 'c', 'c'].map(inChunk))
+      for (const i of damaged) stream.archive.unreadable.add(stream.fragments[i]!.fragmentNumber)
+      const number = (i: number) => `segment-${stream.fragments[i]!.fragmentNumber}.m4s`
+      return { ...stream, number }
+    }
+
+    test('is left out of a range as a gap; what is around it plays', async () => {
+      const { hls, number } = withDamage([2, 3])
+
+      const playlist = await hls.archiveMedia(streamId, range(0, 12_000))
+
+      expect(lines(playlist, 'segment-')).toEqual([0, 1, 4, 5].map(number))
+      expect(lines(playlist, '#EXT-X-DISCONTINUITY')).toEqual([
+        '#EXT-X-DISCONTINUITY-SEQUENCE:0',
+        '#EXT-X-DISCONTINUITY',
+      ])
+      expect(await hls.master(streamId, range(0, 12_000), '')).toContain('CODECS="avc1')
+    })
+
+    test('is listed whole while one of its fragments tells its format', async () => {
+      const { hls } = withDamage([2])
+
+      const playlist = await hls.archiveMedia(streamId, range(0, 12_000))
+
+      expect(lines(playlist, 'segment-')).toHaveLength(6)
+    })
+
+    test('is told when there is nothing else', async () => {
+      const { hls } = withDamage([0, 1, 2, 3, 4, 5])
+
+      await expect(hls.archiveMedia(streamId, range(0, 12_000))).rejects.toMatchObject({
+        kind: 'data-loss',
+      })
+    })
+
+    test('lets a live playlist begin behind it, numbered without a hole', async () => {
+      const { hls, number } = withDamage([2, 3])
+
+      const playlist = await hls.liveMedia(streamId)
+
+      expect(lines(playlist, 'segment-')).toEqual([4, 5].map(number))
+      expect(value(playlist, '#EXT-X-MEDIA-SEQUENCE')).toBe('4')
+    })
+  })
+
   test('pages through a day of one-second fragments', async () => {
     const { hls } = streamOf(Array.from({ length: 2500 }, () => ({ durationMs: 1000 })))
 

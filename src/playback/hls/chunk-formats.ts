@@ -1,6 +1,6 @@
 import type { Archive } from '../../archive/index.ts'
 import type { Fragment } from '../../domain/fragment.ts'
-import { ServiceError } from '../../domain/errors.ts'
+import { ServiceError, type ErrorKind } from '../../domain/errors.ts'
 import { CODEC_AVC, type Track } from '../../domain/track.ts'
 import {
   parseAudioSpecificConfig,
@@ -24,6 +24,8 @@ export type ChunkFormat = {
 
 /** Chunks of about a month at ten minutes each; a few hundred bytes per chunk. */
 const MAX_REMEMBERED = 4096
+/** Fragments that are read before a chunk counts as unreadable. */
+const MAX_TRIES = 3
 
 /**
  * Reads what a playlist must know of each chunk's header. The index does not hold it, so one
@@ -39,27 +41,42 @@ export class ChunkFormats {
   }
 
   /**
-   * @returns the format of every fragment's chunk, by chunk ID
-   * @throws ServiceError `invalid-argument`/`UnsupportedMedia` when a header has no playable track
+   * @returns the format of every fragment's chunk, by chunk ID, without the chunks that cannot be
+   *   read: one that is damaged, or deleted meanwhile, does not hide what is around it
+   * @throws ServiceError `invalid-argument`/`UnsupportedMedia` when a header has no playable track;
+   *   what `Archive.read` throws when there is no other chunk
    */
   async of(fragments: readonly Fragment[]): Promise<ReadonlyMap<string, ChunkFormat>> {
-    const smallest = new Map<string, Fragment>()
-    for (const fragment of fragments) {
-      const rival = smallest.get(fragment.place.chunkId)
-      if (rival === undefined || fragment.sizeBytes < rival.sizeBytes) {
-        smallest.set(fragment.place.chunkId, fragment)
+    const formats = new Map<string, ChunkFormat>()
+    let failure: unknown = null
+    for (const [chunkId, inChunk] of byChunk(fragments)) {
+      try {
+        formats.set(chunkId, await this.#readAny(inChunk))
+      } catch (error) {
+        if (!isUnreadable(error)) throw error
+        failure ??= error
       }
     }
-    const formats = new Map<string, ChunkFormat>()
-    for (const [chunkId, fragment] of smallest) formats.set(chunkId, await this.#read(fragment))
+    if (formats.size === 0 && failure !== null) throw failure
     return formats
   }
 
-  async #read(fragment: Fragment): Promise<ChunkFormat> {
-    const key = `${fragment.streamId}/${fragment.place.chunkId}`
-    const known = this.#remembered.get(key)
+  /** The smallest costs least; others are for a chunk of which a part is damaged. */
+  async #readAny(fragments: readonly Fragment[]): Promise<ChunkFormat> {
+    const known = this.#remembered.get(toKey(fragments[0]!))
     if (known !== undefined) return known
+    const smallest = fragments.toSorted((a, b) => a.sizeBytes - b.sizeBytes).slice(0, MAX_TRIES)
+    for (const fragment of smallest.slice(0, -1)) {
+      try {
+        return await this.#read(fragment)
+      } catch (error) {
+        if (!isUnreadable(error)) throw error
+      }
+    }
+    return this.#read(smallest.at(-1)!)
+  }
 
+  async #read(fragment: Fragment): Promise<ChunkFormat> {
     const stored = await this.#archive.read(fragment)
     const tracks = toPlayableTracks(stored.tracks)
     if (tracks.length === 0) {
@@ -79,7 +96,7 @@ export class ChunkFormats {
       resolution: video?.video ?? null,
       frameRate: toFrameRate(times),
     }
-    this.#remember(key, format)
+    this.#remember(toKey(fragment), format)
     return format
   }
 
@@ -90,6 +107,28 @@ export class ChunkFormats {
     this.#remembered.delete(oldest!)
   }
 }
+
+function byChunk(fragments: readonly Fragment[]): ReadonlyMap<string, readonly Fragment[]> {
+  const chunks = new Map<string, Fragment[]>()
+  for (const fragment of fragments) {
+    const { chunkId } = fragment.place
+    const known = chunks.get(chunkId)
+    if (known === undefined) chunks.set(chunkId, [fragment])
+    else known.push(fragment)
+  }
+  return chunks
+}
+
+function toKey({ streamId, place }: Fragment): string {
+  return `${streamId}/${place.chunkId}`
+}
+
+/** Its bytes are gone or damaged, for this fragment alone. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof ServiceError && UNREADABLE.has(error.kind)
+}
+
+const UNREADABLE: ReadonlySet<ErrorKind> = new Set(['data-loss', 'not-found', 'malformed-media'])
 
 function toCodecString(track: Track): string {
   if (track.audio !== null) return toAacCodecString(parseAudioSpecificConfig(track.codecPrivate))

@@ -35,7 +35,7 @@ export interface Hls {
    */
   liveMedia(streamId: StreamId, options?: LiveOptions): Promise<string>
   /**
-   * All fragments that overlap the range, by producer time.
+   * All fragments that overlap the range, by producer time, but those of chunks that are damaged.
    *
    * @throws ServiceError `not-found`/`NoMedia` when there is none, `invalid-argument`/`InvalidRange`
    *   when it is empty or longer than 24 h, `invalid-argument`/`UnsupportedMedia`
@@ -76,15 +76,20 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
   const chunkFormats = new ChunkFormats(archive)
   const liveNumbering = new LiveNumbering()
 
-  const newest = async (streamId: StreamId) => {
+  /** Behind the last chunk that cannot be read: a live playlist's numbers have no holes. */
+  const newest = async (streamId: StreamId): Promise<Playable> => {
     const fragments = await archive.newest(streamId, LIVE_HISTORY)
     const last = fragments.at(-1)
     const arrivedAt = last === undefined ? -Infinity : last.serverTimestamp + last.arrivalSpanMs
     if (arrivedAt < clock.now() - LIVE_MAX_AGE_MS) throw noMedia('in the last 30 seconds')
-    return fragments
+    const formats = await chunkFormats.of(fragments)
+    const unreadable = fragments.findLastIndex(({ place }) => !formats.has(place.chunkId))
+    const readable = fragments.slice(unreadable + 1)
+    if (readable.length === 0) throw noMedia('in the last 30 seconds')
+    return { fragments: readable, formats }
   }
 
-  const inRange = async (streamId: StreamId, range: PlaybackRange) => {
+  const inRange = async (streamId: StreamId, range: PlaybackRange): Promise<Playable> => {
     const from = range.from
     const to = range.to ?? clock.now()
     const lengthMs = to - from
@@ -97,21 +102,21 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
     }
     const fragments = await listRange(archive, streamId, { from, to })
     if (fragments.length === 0) throw noMedia('in this range')
-    return fragments
+    const formats = await chunkFormats.of(fragments)
+    return { fragments: fragments.filter(({ place }) => formats.has(place.chunkId)), formats }
   }
 
-  const toSegments = async (fragments: readonly Fragment[], query: ChildQuery) => {
-    const formats = await chunkFormats.of(fragments)
-    return toPlaylistSegments(fragments, ({ fragmentNumber, place }) => ({
+  const toSegments = ({ fragments, formats }: Playable, query: ChildQuery) =>
+    toPlaylistSegments(fragments, ({ fragmentNumber, place }) => ({
       uri: `segment-${fragmentNumber}.m4s${query}`,
       initUri: `init-${formats.get(place.chunkId)!.initId}.mp4${query}`,
     }))
-  }
 
   return {
     async master(streamId, range, query) {
-      const fragments = range === null ? await newest(streamId) : await inRange(streamId, range)
-      const formats = [...(await chunkFormats.of(fragments)).values()]
+      const playable = range === null ? await newest(streamId) : await inRange(streamId, range)
+      const { fragments } = playable
+      const formats = [...playable.formats.values()]
       return toMasterPlaylist({
         uri: `media.m3u8${query}`,
         ...toBandwidth(fragments),
@@ -122,8 +127,9 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
     },
 
     async liveMedia(streamId, { segments: wanted = LIVE_SEGMENTS, query = '' } = {}) {
-      const history = await newest(streamId)
-      const segments = await toSegments(history, query)
+      const playable = await newest(streamId)
+      const { fragments: history } = playable
+      const segments = toSegments(playable, query)
       const numbers = liveNumbering.number(
         history,
         segments.map(({ discontinuity }) => discontinuity),
@@ -139,8 +145,9 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
     },
 
     async archiveMedia(streamId, range, query = '') {
-      const fragments = await inRange(streamId, range)
-      const segments = await toSegments(fragments, query)
+      const playable = await inRange(streamId, range)
+      const { fragments } = playable
+      const segments = toSegments(playable, query)
       return toMediaPlaylist({
         kind: 'vod',
         segments,
@@ -164,6 +171,12 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
       return toSegmentParts(fragment, next ?? null, stored)
     },
   }
+}
+
+/** Fragments that can be played, and the formats of their chunks. */
+type Playable = {
+  readonly fragments: readonly Fragment[]
+  readonly formats: ReadonlyMap<string, ChunkFormat>
 }
 
 function largest(formats: readonly ChunkFormat[]): ChunkFormat['resolution'] {

@@ -1,4 +1,5 @@
 import type { Archive, FragmentStart, StoredFragment } from '../../../src/archive/index.ts'
+import { ServiceError } from '../../../src/domain/errors.ts'
 import { toFragmentNumber, type Fragment } from '../../../src/domain/fragment.ts'
 import type { StreamId } from '../../../src/domain/stream.ts'
 import { epochMs, type EpochMs } from '../../../src/domain/time.ts'
@@ -11,6 +12,8 @@ export class MemoryArchive implements Archive {
   readonly #fragments: Fragment[] = []
   readonly #stored = new Map<string, StoredFragment>()
   reads = 0
+  /** Fragments whose bytes are lost. */
+  readonly unreadable = new Set<string>()
 
   get size(): number {
     return this.#fragments.length
@@ -87,6 +90,9 @@ export class MemoryArchive implements Archive {
 
   async read(fragment: Fragment): Promise<StoredFragment> {
     this.reads++
+    if (this.unreadable.has(fragment.fragmentNumber)) {
+      throw new ServiceError('data-loss', 'FragmentUnreadable', 'The chunk file is damaged.')
+    }
     return this.#stored.get(fragment.fragmentNumber)!
   }
 
