@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { configCommand } from './cli/config.ts'
 import { UsageError, type Command } from './cli/command.ts'
 import { demoCommand } from './cli/demo.ts'
+import { fsckCommand } from './cli/fsck.ts'
 import { modelCommand } from './cli/model.ts'
 import { serveCommand } from './cli/serve.ts'
 import { streamsCommand } from './cli/streams.ts'
@@ -14,6 +15,7 @@ const COMMANDS: readonly Command[] = [
   demoCommand,
   streamsCommand,
   modelCommand,
+  fsckCommand,
   configCommand,
 ]
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { StreamId } from '../domain/stream.ts'
 import type { EpochMs } from '../domain/time.ts'
 import type { MetaBatch, MetaKey, MetaRange, MetaStore } from '../platform/meta-store.ts'
@@ -313,6 +314,74 @@ export class Catalogue {
     }))
   }
 
+  /** Time rows by a clock, as they stand; `isRight` compares them with their chunk. */
+  async *timeRows(
+    streamId: StreamId,
+    by: ClockName,
+  ): AsyncGenerator<{ readonly key: MetaKey; readonly isRight: boolean }> {
+    for await (const { key, value } of this.#meta.entries({ prefix: ['archive', by, streamId] })) {
+      const chunk = this.chunk(streamId, key.at(-1) as number)
+      const isRight =
+        chunk?.state === 'finished' &&
+        chunk.span[by].to === value &&
+        isDeepStrictEqual(timeKey(streamId, by, chunk), key)
+      yield { key, isRight }
+    }
+  }
+
+  hasTimeRows(streamId: StreamId, chunk: FinishedChunk): boolean {
+    return CLOCKS.every((by) => this.#meta.get(timeKey(streamId, by, chunk)) !== null)
+  }
+
+  async *openRows(): AsyncGenerator<{ readonly key: MetaKey; readonly chunk: ChunkRow | null }> {
+    for await (const { key } of this.#meta.entries({ prefix: ['archive', 'open'] })) {
+      yield { key, chunk: this.chunk(key[2] as StreamId, key[3] as number) }
+    }
+  }
+
+  async forgetRows(keys: readonly MetaKey[]): Promise<void> {
+    await this.#meta.commit({ deletes: keys })
+  }
+
+  /** Puts a chunk's rows in order that may be there in part; sums are for {@link correctSums}. */
+  restoreTimeRows(streamId: StreamId, chunk: FinishedChunk): Promise<void> {
+    const puts = CLOCKS.map((by) => ({
+      key: timeKey(streamId, by, chunk),
+      value: chunk.span[by].to,
+    }))
+    return this.#change(streamId, (stream) => ({ stream, puts }))
+  }
+
+  correctSums(streamId: StreamId, sums: Pick<StreamRow, 'chunks' | 'bytes'>): Promise<void> {
+    return this.#change(streamId, (stream) => ({ stream: { ...stream, ...sums } }))
+  }
+
+  /**
+   * Forgets a stream's chunks, so that they can be catalogued again from their files. Where its
+   * numbering goes on, its gaps, holds and garbage stay.
+   *
+   * @param highestCounter that was ever seen
+   */
+  async resetStream(streamId: StreamId, highestCounter: number): Promise<void> {
+    for (const kind of ['chunk', 'open', ...CLOCKS]) {
+      let keys: MetaKey[] = []
+      do {
+        keys = []
+        const range = { prefix: ['archive', kind, streamId], limit: RESET_BATCH }
+        for await (const { key } of this.#meta.entries(range)) keys.push(key)
+        if (keys.length > 0) await this.#meta.commit({ deletes: keys })
+      } while (keys.length === RESET_BATCH)
+    }
+    await this.#change(streamId, (stream) => ({
+      stream: {
+        ...stream,
+        ...{ chunks: 0, bytes: 0 },
+        nextCounter: Math.max(stream.nextCounter, highestCounter + 1),
+        counterCeiling: Math.max(stream.counterCeiling, highestCounter + 1),
+      },
+    }))
+  }
+
   async garbage(): Promise<readonly GarbageRow[]> {
     const rows: GarbageRow[] = []
     const range = { prefix: ['archive', 'garbage'] }
@@ -394,6 +463,11 @@ export class Catalogue {
     }
   }
 }
+
+const CLOCKS = ['server', 'producer'] as const satisfies readonly ClockName[]
+
+/** Rows deleted in one commit. */
+const RESET_BATCH = 1000
 
 type StreamChange = Omit<MetaBatch, 'conditions'> & { readonly stream: StreamRow }
 

@@ -270,7 +270,8 @@ async function applyToMedia(
   await media.sync()
 }
 
-async function writeSidecar(
+/** Makes the sidecar say exactly these rows. */
+export async function writeSidecar(
   files: ChunkStore,
   path: string,
   rows: readonly FragmentRow[],
