@@ -8,6 +8,9 @@ import { toFragment, type FragmentRow } from './fragment-row.ts'
 import type { StreamState } from './stream-state.ts'
 import type { Visibility } from './visibility.ts'
 
+/** How far back a look-up by producer time looks at first; see {@link ChunkSearch.inRange}. */
+const USUAL_FRAGMENT_MS = 35_000
+
 /**
  * Finds persisted fragments in chunks: finished ones through the catalogue, live ones through the
  * stream's state. Which are live is noted before the catalogue is asked, so that none is missed
@@ -31,19 +34,41 @@ export class ChunkSearch {
     range: FragmentRange,
     visibility: Visibility,
   ): Promise<readonly Fragment[]> {
-    const { by, limit } = range
-    const searched = { by, from: await this.searchFrom(state, range, visibility), to: range.to }
+    const usual = range.by === 'producer' ? range.from - USUAL_FRAGMENT_MS : range.from
+    const first = await this.#lookFrom(state, { range, visibility, from: usual })
+    const longer = first.earliest < usual
+    const { found } = longer
+      ? await this.#lookFrom(state, { range, visibility, from: first.earliest })
+      : first
+    return found.map(({ row, chunkId }) => toFragment(row, state.streamId, chunkId))
+  }
+
+  /** Also tells the earliest beginning of what reaches into the range. */
+  async #lookFrom(
+    state: StreamState,
+    options: {
+      readonly range: FragmentRange
+      readonly from: number
+      readonly visibility: Visibility
+    },
+  ): Promise<{ readonly found: readonly FoundRow[]; readonly earliest: number }> {
+    const { range, from, visibility } = options
+    const { by, to, limit } = range
+    const searched = { by, from, to }
     const kept = new Map<number, FoundRow>()
     let found: FoundRow[] = []
+    let earliest: number = range.from
     for await (const chunk of this.chunksInRange(state, searched)) {
       const last = found[limit - 1]
       if (last !== undefined && timeSpanOf(last.row, by).from < chunk.from) break // all begin later
       for (const row of await this.#shownIn(chunk, searched, visibility)) {
         keepNewest(kept, { row, chunkId: chunk.row.chunkId }, by)
+        const span = timeSpanOf(row, by)
+        if (span.to > range.from) earliest = Math.min(earliest, span.from)
       }
       found = inOrder(kept, range).slice(0, limit)
     }
-    return found.map(({ row, chunkId }) => toFragment(row, state.streamId, chunkId))
+    return { found, earliest: by === 'producer' ? earliest : from }
   }
 
   /**

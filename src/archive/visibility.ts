@@ -53,11 +53,6 @@ export class Visibility {
   showsAll(span: ChunkSpan): boolean {
     return span.server.from > this.#cutoff && !overlapsAny(span, this.#deleting)
   }
-
-  /** Whether age alone decides, so that what is older than something hidden is hidden too. */
-  get isByAge(): boolean {
-    return this.#held.length === 0 && this.#deleting.length === 0
-  }
 }
 
 export function toFacts(fragment: Fragment): FragmentFacts {
