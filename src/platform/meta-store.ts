@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { createDeferred, type Deferred } from './deferred.ts'
 import { LevelDatabase, type LevelOperation } from './level-database.ts'
 
 /**
@@ -59,8 +60,8 @@ export async function openLevelMetaStore(
 
 class LevelMetaStore implements MetaStore {
   readonly #db: LevelDatabase
-  /** Commits run one after the other, so that a condition and its writes are one step. */
-  #tail: Promise<unknown> = Promise.resolve()
+  readonly #waiting: WaitingCommit[] = []
+  #committing: Promise<void> | null = null
 
   constructor(db: LevelDatabase) {
     this.#db = db
@@ -83,32 +84,75 @@ class LevelMetaStore implements MetaStore {
     }
   }
 
-  async commit(batch: MetaBatch): Promise<boolean> {
-    const turn = this.#tail.then(async () => {
-      for (const { key, equals } of batch.conditions ?? []) {
-        if (!isDeepStrictEqual(this.get(key), equals)) return false
+  commit(batch: MetaBatch): Promise<boolean> {
+    const done = createDeferred<boolean>()
+    this.#waiting.push({ batch, done })
+    this.#committing ??= this.#commitWaiting()
+    return done.promise
+  }
+
+  /**
+   * Never rejects. Commits take effect one after the other, so that a condition and its writes are
+   * one step; those that come while a sync is under way share the next one.
+   */
+  async #commitWaiting(): Promise<void> {
+    while (this.#waiting.length > 0) await this.#commitGroup(this.#waiting.splice(0, MAX_GROUP))
+    this.#committing = null // in the same turn as the look at #waiting
+  }
+
+  async #commitGroup(group: readonly WaitingCommit[]): Promise<void> {
+    const operations = new Map<string, LevelOperation>()
+    const outcomes = group.map(({ batch, done }) => {
+      try {
+        const applies = this.#holds(batch.conditions ?? [], operations)
+        const own = applies ? toOperations(batch) : []
+        for (const operation of own) operations.set(operation.key, operation)
+        return () => done.resolve(applies)
+      } catch (error) {
+        return () => done.reject(error) // a key that cannot be stored
       }
-      await this.#db.write([
-        ...(batch.deletes ?? []).map((key): LevelOperation => ({
-          type: 'del',
-          key: encodeKey(key),
-        })),
-        ...(batch.puts ?? []).map(({ key, value }): LevelOperation => ({
-          type: 'put',
-          key: encodeKey(key),
-          value,
-        })),
-      ])
-      return true
     })
-    this.#tail = turn.catch(() => undefined) // its caller sees the failure; the next still runs
-    return turn
+    try {
+      if (operations.size > 0) await this.#db.write([...operations.values()])
+      for (const settle of outcomes) settle()
+    } catch (error) {
+      for (const { done } of group) done.reject(error)
+    }
+  }
+
+  /** @param earlier what is written together with this, and before it */
+  #holds(
+    conditions: NonNullable<MetaBatch['conditions']>,
+    earlier: ReadonlyMap<string, LevelOperation>,
+  ): boolean {
+    return conditions.every(({ key, equals }) => {
+      const change = earlier.get(encodeKey(key))
+      if (change === undefined) return isDeepStrictEqual(this.get(key), equals)
+      return isDeepStrictEqual(change.type === 'put' ? asStored(change.value) : null, equals)
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#tail
+    await this.#committing
     await this.#db.close()
   }
+}
+
+/** Commits that share a sync at most. */
+const MAX_GROUP = 256
+
+type WaitingCommit = { readonly batch: MetaBatch; readonly done: Deferred<boolean> }
+
+/** As it is read back: JSON has no `undefined`. */
+function asStored(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value))
+}
+
+function toOperations({ deletes = [], puts = [] }: MetaBatch): readonly LevelOperation[] {
+  return [
+    ...deletes.map((key): LevelOperation => ({ type: 'del', key: encodeKey(key) })),
+    ...puts.map(({ key, value }): LevelOperation => ({ type: 'put', key: encodeKey(key), value })),
+  ]
 }
 
 // Every element is a type letter, its text and U+0000, so that one element's end sorts before any

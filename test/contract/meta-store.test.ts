@@ -1,124 +1,34 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openLevelMetaStore, type MetaStore } from '../../src/platform/meta-store.ts'
+import { expect, test } from 'vitest'
+import { openLevelMetaStore } from '../../src/platform/meta-store.ts'
+import { MemoryMetaStore } from '../support/memory-meta-store.ts'
+import { scratchDirectory, untilTestEnds } from '../support/scratch.ts'
+import { metaStoreContract } from './meta-store.contract.ts'
 
-const ENGINES = [{ engine: 'level', open: openLevelMetaStore }]
-
-describe.each(ENGINES)('MetaStore on $engine', ({ open }) => {
-  let directory: string
-  let store: MetaStore
-
-  beforeEach(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'meta-store-'))
-    store = await open(join(directory, 'meta'))
-  })
-  afterEach(async () => {
-    await store[Symbol.asyncDispose]()
-    await rm(directory, { recursive: true })
-  })
-
-  async function keys(range: Parameters<MetaStore['entries']>[0]): Promise<unknown[]> {
-    const found: unknown[] = []
-    for await (const { key } of store.entries(range)) found.push(key)
-    return found
+metaStoreContract('LevelDB', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'meta-store-'))
+  return {
+    open: () => openLevelMetaStore(join(directory, 'meta')),
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true }),
   }
+})
 
-  test('keeps what was committed, over a reopening', async () => {
-    await store.commit({ puts: [{ key: ['a', 1], value: { x: [1, null, 'y'] } }] })
-    await store[Symbol.asyncDispose]()
-    store = await open(join(directory, 'meta'))
+metaStoreContract('the stand-in that loses power', async () => {
+  const contents = { entries: [] }
+  return {
+    open: async () => new MemoryMetaStore(contents),
+    [Symbol.asyncDispose]: async () => {},
+  }
+})
 
-    expect(store.get(['a', 1])).toEqual({ x: [1, null, 'y'] })
-    expect(store.get(['a', 2])).toBeNull()
-  })
+test('LevelDB: a second opener is told that the folder is in use', async () => {
+  const directory = await scratchDirectory()
+  untilTestEnds(await openLevelMetaStore(directory))
 
-  test('a second opener is told that the folder is in use', async () => {
-    await expect(open(join(directory, 'meta'))).rejects.toMatchObject({
-      kind: 'conflict',
-      code: 'DataDirectoryInUse',
-    })
-  })
-
-  test.each([
-    { rule: 'applies when the condition holds', equals: 1, applied: true, after: 2 },
-    { rule: 'changes nothing when it does not', equals: 9, applied: false, after: 1 },
-    { rule: 'null means: does not exist', equals: null, applied: false, after: 1 },
-  ])('$rule', async ({ equals, applied, after }) => {
-    await store.commit({ puts: [{ key: ['k'], value: 1 }] })
-
-    const result = await store.commit({
-      conditions: [{ key: ['k'], equals }],
-      puts: [{ key: ['k'], value: 2 }],
-    })
-
-    expect(result).toBe(applied)
-    expect(store.get(['k'])).toBe(after)
-  })
-
-  test('of many commits on one condition exactly one wins', async () => {
-    const results = await Promise.all(
-      Array.from({ length: 20 }, (_, i) =>
-        store.commit({
-          conditions: [{ key: ['lease'], equals: null }],
-          puts: [{ key: ['lease'], value: i }],
-        }),
-      ),
-    )
-
-    expect(results.filter(Boolean)).toHaveLength(1)
-  })
-
-  test('a failed commit does not stop the next one', async () => {
-    await expect(store.commit({ puts: [{ key: ['a\u0000'], value: 1 }] })).rejects.toThrow('U+0000')
-
-    expect(await store.commit({ puts: [{ key: ['b'], value: 1 }] })).toBe(true)
-  })
-
-  test('orders numbers as numbers, before strings, and prefixes before their longer kin', async () => {
-    const inOrder = [
-      ['p', 2],
-      ['p', 10],
-      ['p', 10, 'x'],
-      ['p', 1e12],
-      ['p', 'a'],
-      ['p', 'a', 1],
-      ['p', 'ab'],
-    ]
-    const others = [['o'], ['p'], ['pp', 1], ['q', 1]]
-    const shuffled = [...others, ...inOrder].toSorted(() => 0.5 - Math.random())
-    await store.commit({ puts: shuffled.map((key) => ({ key, value: 0 })) })
-
-    expect(await keys({ prefix: ['p'] })).toEqual(inOrder)
-    expect(await keys({ prefix: ['p'], reverse: true })).toEqual(inOrder.toReversed())
-  })
-
-  test.each([
-    { rule: 'from is included', range: { from: [20] }, found: [20, 30] },
-    { rule: 'before is not', range: { before: [20] }, found: [10] },
-    {
-      rule: 'floor: the last one below',
-      range: { before: [21], reverse: true, limit: 1 },
-      found: [20],
-    },
-    { rule: 'limit', range: { limit: 2 }, found: [10, 20] },
-    { rule: 'empty', range: { from: [11], before: [20] }, found: [] },
-  ])('$rule', async ({ range, found }) => {
-    await store.commit({ puts: [10, 20, 30].map((n) => ({ key: ['t', n], value: n })) })
-
-    expect(await keys({ prefix: ['t'], ...range })).toEqual(found.map((n) => ['t', n]))
-  })
-
-  test('refuses keys that would sort wrongly', async () => {
-    for (const element of [-1, 1.5, Number.NaN]) {
-      await expect(store.commit({ puts: [{ key: [element], value: 1 }] })).rejects.toThrow(
-        RangeError,
-      )
-    }
-  })
-
-  test('a second opening is refused while the first is open', async () => {
-    await expect(open(join(directory, 'meta'))).rejects.toThrow()
+  await expect(openLevelMetaStore(directory)).rejects.toMatchObject({
+    kind: 'conflict',
+    code: 'DataDirectoryInUse',
   })
 })
