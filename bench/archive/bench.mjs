@@ -1,0 +1,58 @@
+// What the archive's write path costs: N streams write fragments through openArchive as fast as these
+// are acknowledged, against raw appends of the same bytes, one writev and one fdatasync per fragment.
+// Each runs in a process of its own, in turns, on the same disk.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runChild, needBuild } from './child.mjs'
+import { median } from '../ingest/server.mjs'
+
+const BUDGET = 0.8
+
+export async function run({ quick, note }) {
+  needBuild()
+  const rows = []
+  for (const streams of quick ? [1, 30] : [1, 30, 100]) {
+    const fragments = Math.ceil((quick ? 600 : 3000) / streams)
+    const rounds = quick ? 3 : 7
+    const found = { archive: [], raw: [] }
+    for (let round = 0; round < rounds; round++) {
+      note(`${streams} streams of ${fragments} fragments, round ${round + 1}/${rounds}`)
+      for (const way of ['raw', 'archive']) {
+        const directory = mkdtempSync(join(tmpdir(), 'kinora-bench-'))
+        try {
+          found[way].push(await runChild('../archive/write.mjs', way, directory, streams, fragments))
+        } finally {
+          rmSync(directory, { recursive: true, force: true })
+        }
+      }
+    }
+    rows.push(...toRows(found, streams))
+  }
+  return rows
+}
+
+function toRows({ archive, raw }, streams) {
+  const of = (samples, key) => median(samples.map((sample) => sample[key]))
+  // Of each round, so that what the disk does meanwhile hits both alike.
+  const ratio = median(archive.map(({ perSecond }, i) => perSecond / raw[i].perSecond))
+  const peer = 'writev + fdatasync'
+  const title = `${streams} stream${streams === 1 ? '' : 's'}`
+  const compared = (name, key, unit) => [
+    { name: `${title}: ${name}`, value: of(archive, key), unit },
+    {
+      name: `${title}: ${name}, ${peer}`,
+      ...{ value: of(raw, key), unit, peer, ratio: of(archive, key) / of(raw, key) },
+    },
+  ]
+  return [
+    { name: `${title}: fragments of 0.5 MB`, value: of(archive, 'perSecond'), unit: '/s' },
+    {
+      name: `${title}: the same, ${peer} (budget ${BUDGET}: ${ratio >= BUDGET ? 'kept' : 'MISSED'})`,
+      ...{ value: of(raw, 'perSecond'), unit: '/s', peer, ratio },
+    },
+    ...compared('end of fragment to PERSISTED, p50', 'p50Ms', 'ms'),
+    ...compared('the same, p99', 'p99Ms', 'ms'),
+    ...compared('CPU per fragment', 'cpuMs', 'ms'),
+  ]
+}
