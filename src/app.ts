@@ -121,6 +121,7 @@ async function startParts(
         nameOf: (streamId) => registry.findById(streamId)?.name ?? streamId,
         maxQueuedBytes: config.archive.maxQueuedBytes,
         maxChunkBytes: config.archive.maxChunkBytes,
+        checkBytesPerSecond: config.archive.checkBytesPerSecond,
       },
     ),
   )

@@ -244,6 +244,8 @@ export type ArchiveOptions = {
   readonly nameOf: (streamId: StreamId) => string
   readonly maxQueuedBytes: number
   readonly maxChunkBytes: number
+  /** Rate at which finished chunks are read again to find damage; 0, the default: not at all. */
+  readonly checkBytesPerSecond?: number
   /** Bytes of media that a stream may have; `null`, as when left out: no limit of its own. */
   readonly quotaBytesOf?: (streamId: StreamId) => number | null
   /**

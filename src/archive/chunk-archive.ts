@@ -29,6 +29,7 @@ import { ChunkRemoval } from './chunk-removal.ts'
 import { ChunkSearch } from './chunk-search.ts'
 import type { ClockRange } from './chunk-span.ts'
 import { type ChunkStore } from './chunk-store.ts'
+import { BackgroundCheck } from './fsck/background-check.ts'
 import { nodeChunkStore } from './node-chunk-store.ts'
 import { readDiskSize, type DiskSize } from './disk-space.ts'
 import { Holds } from './holds.ts'
@@ -81,6 +82,7 @@ export class ChunkArchive implements Archive {
   readonly #coverage: CoverageSearch
   readonly #removal: ChunkRemoval
   readonly #recovery: StartupRecovery
+  readonly #check: BackgroundCheck
   readonly #holds: Holds
   readonly #space: SpaceGuard
   readonly #rates = new Map<StreamId, WriteRate>()
@@ -117,6 +119,11 @@ export class ChunkArchive implements Archive {
       onEvicted: async (streamId, { chunkId }) =>
         (await this.#states.get(streamId))?.forgetChunk(chunkId),
     })
+    this.#check = new BackgroundCheck({
+      ...{ directory, files, catalogue, events, nameOf, log: this.#log },
+      ...{ clock: deps.clock, metrics: deps.metrics },
+      bytesPerSecond: options.checkBytesPerSecond ?? 0,
+    })
     this.#recovery = new StartupRecovery({
       ...{ directory, files, catalogue, removal, events, nameOf },
       log: this.#log,
@@ -134,6 +141,7 @@ export class ChunkArchive implements Archive {
     this.#expiry = Promise.all([
       this.#repeat(EXPIRY_INTERVAL_MS, () => this.expire()),
       this.#repeat(SPACE_INTERVAL_MS, () => this.checkSpace()),
+      this.#check.run(this.#stopping.signal),
     ])
   }
 

@@ -83,6 +83,11 @@ export const configSchema = Type.Object(
         description: 'Per stream: media waiting for a slow disk; beyond it fragments are given up.',
       }),
       maxChunkBytes: Type.Integer({ default: 256 * 1024 * 1024, minimum: 1024 * 1024 }),
+      checkBytesPerSecond: Type.Integer({
+        default: 1024 * 1024,
+        minimum: 0,
+        description: 'Rate at which stored media is read again to find damage; 0: not at all.',
+      }),
     }),
     streams: Type.Array(
       Type.Object(

@@ -46,6 +46,16 @@ export function createEvents(log: Log, metrics: Metrics) {
     chunkRecovered(e: { stream: string; chunkId: string; fragments: number; cutBytes: number }) {
       log.warn(e, 'chunk recovered')
     },
+    /** A finished chunk is not as it was written; nothing was changed. */
+    archiveDamaged(e: { stream: string; chunkId: string; code: string; detail: string }) {
+      metrics.archiveCheckFindings.inc({ stream: e.stream, reason: e.code })
+      log.error(e, 'archive damaged')
+    },
+    /** Told once after the start; they are never deleted by themselves. */
+    orphanFiles(e: { count: number; examples: readonly string[] }) {
+      metrics.archiveOrphanFiles.set(e.count)
+      if (e.count > 0) log.warn(e, 'files in the archive that no row names')
+    },
     chunkRemoved(e: { stream: string; chunkId: string; reason: string; sizeBytes: number }) {
       metrics.archiveChunksRemoved.inc({ stream: e.stream, reason: e.reason })
       log.info(e, 'chunk removed')

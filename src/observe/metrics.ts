@@ -55,6 +55,21 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       [],
       [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
     ),
+    archiveCheckBytes: counter(
+      'kinora_archive_check_bytes_total',
+      'Media bytes read again to find damage',
+      [],
+    ),
+    archiveCheckFindings: counter(
+      'kinora_archive_check_findings_total',
+      'Damage found in finished chunks',
+      ['stream', 'reason'],
+    ),
+    archiveOrphanFiles: gauge(
+      'kinora_archive_orphan_files',
+      'Files in the archive that no row named at the start',
+      [],
+    ),
     archiveStoredBytes: gauge('kinora_archive_stored_bytes', 'Bytes kept', ['stream']),
     archiveWriteRate: gauge(
       'kinora_archive_write_rate_bytes_per_second',

@@ -12,7 +12,7 @@ export type ChunkCheck = {
   readonly fragments: number
 }
 
-/** Called before each read, with its length: waits where the check must not be fast. */
+/** Called after each read, with its length: waits where the check must not be fast. */
 export type ReadPace = (bytes: number) => Promise<void>
 
 export const asFastAsPossible: ReadPace = async () => undefined
@@ -30,8 +30,9 @@ export async function checkChunkBytes(
   const source = {
     bytes: await media.size(),
     read: async (position: number, length: number) => {
-      await pace(length)
-      return media.read(position, length)
+      const read = await media.read(position, length)
+      await pace(read.length)
+      return read
     },
   }
   const notes: { readonly row: FragmentRow; readonly head: ElementHead }[] = []

@@ -99,7 +99,7 @@ const IN_CLUSTER: ReadonlySet<number> = new Set([
 ])
 
 /** Longest header and longest Tags, Cues or SeekHead that are looked into. */
-const MAX_HEADER_BYTES = 4 * 1024 * 1024
+const MAX_HEADER_BYTES = 1024 * 1024
 const MAX_INSPECTED_BYTES = 16 * 1024 * 1024
 
 type OpenCluster = {
