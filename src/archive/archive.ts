@@ -57,6 +57,18 @@ export interface Archive extends AsyncDisposable {
    * @throws ServiceError `invalid-argument`/`InvalidRange`, `limit-exceeded`/`TooManyHolds`
    */
   hold(streamId: StreamId, range: ClockRange, terms: HoldTerms): Promise<Hold>
+  /**
+   * Deletes what is persisted and overlaps a range, whole fragments, for good: hidden from every read
+   * at once, overwritten in its chunks and out of the index when it resolves.
+   *
+   * @throws ServiceError `conflict`/`RangeHeld` when a hold wants some of it and `held` is `refuse`;
+   *   `unavailable`/`DeletionUnfinished` when the disk fails: hidden, and tried again by itself
+   */
+  deleteRange(
+    streamId: StreamId,
+    range: ClockRange,
+    options?: { readonly held?: 'refuse' | 'delete' },
+  ): Promise<DeletedRange>
   /** Of all streams, in order of their making. */
   holds(): readonly Hold[]
   /** @throws ServiceError `not-found`/`HoldNotFound` */
@@ -137,6 +149,13 @@ export type HoldTerms = {
   readonly reason: string
   /** When it ends by itself; never, when left out. */
   readonly until?: EpochMs | null
+}
+
+/** What a deletion took; `chunks` went as a whole. */
+export type DeletedRange = {
+  readonly fragments: number
+  readonly chunks: number
+  readonly bytes: number
 }
 
 /** A range of a stream that retention and eviction leave alone. */

@@ -224,6 +224,18 @@ export class Catalogue {
     }))
   }
 
+  /** Of a finished chunk that was written anew: its length may be another one. */
+  replaceChunk(streamId: StreamId, chunk: FinishedChunk): Promise<void> {
+    return this.#change(streamId, (stream) => {
+      const before = this.chunk(streamId, chunk.firstCounter)
+      if (before?.state !== 'finished') return null
+      return {
+        stream: { ...stream, bytes: stream.bytes + chunk.bytes - before.bytes },
+        puts: [{ key: chunkKey(streamId, chunk.firstCounter), value: chunk }],
+      }
+    })
+  }
+
   /**
    * Takes a chunk out of every answer and leaves a garbage row, in one step. Its files go after it.
    *

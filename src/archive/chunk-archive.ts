@@ -14,6 +14,7 @@ import type {
   ArchiveUsage,
   Coverage,
   CoverageRange,
+  DeletedRange,
   FragmentRange,
   FragmentWriter,
   Hold,
@@ -32,13 +33,14 @@ import { type ChunkStore } from './chunk-store.ts'
 import { BackgroundCheck } from './fsck/background-check.ts'
 import { nodeChunkStore } from './node-chunk-store.ts'
 import { readDiskSize, type DiskSize } from './disk-space.ts'
-import { Holds } from './holds.ts'
+import { checkRange, Holds } from './holds.ts'
+import { deletionUnfinished, RangeDeletions, type Deletion } from './range-deletion.ts'
 import { forecastDiskFull, forecastStream, type StreamGrowth } from './space-forecast.ts'
 import { SPACE_INTERVAL_MS, SpaceGuard } from './space-guard.ts'
 import { StartupRecovery } from './startup-recovery.ts'
 import { counterOf, StreamState } from './stream-state.ts'
 import { StreamWriter } from './stream-writer.ts'
-import { overlapsAny, Visibility } from './visibility.ts'
+import { isInAny, overlapsAny, Visibility, type FragmentFacts } from './visibility.ts'
 import { WriteRate } from './write-rate.ts'
 
 export type ArchiveDeps = {
@@ -85,13 +87,14 @@ export class ChunkArchive implements Archive {
   readonly #check: BackgroundCheck
   readonly #holds: Holds
   readonly #space: SpaceGuard
+  readonly #deletions: RangeDeletions
   readonly #rates = new Map<StreamId, WriteRate>()
   readonly #states = new Map<StreamId, Promise<StreamState>>()
   readonly #writers = new Map<StreamId, StreamWriter>()
   readonly #retiring = new Set<ChunkFile>()
   readonly #stopping = new AbortController()
   #expiry: Promise<unknown> = Promise.resolve()
-  #round: Promise<void> = Promise.resolve()
+  #round: Promise<unknown> = Promise.resolve()
 
   constructor(deps: ArchiveDeps, options: ArchiveOptions) {
     const { directory, events, files = nodeChunkStore } = deps
@@ -109,6 +112,9 @@ export class ChunkArchive implements Archive {
     this.#search = new ChunkSearch(catalogue, reader)
     this.#coverage = new CoverageSearch(catalogue, this.#search)
     this.#holds = new Holds(deps.meta)
+    this.#deletions = new RangeDeletions({
+      ...{ directory, files, meta: deps.meta, catalogue, reader, removal, search: this.#search },
+    })
     this.#space = new SpaceGuard({
       ...{ catalogue, removal, events, nameOf, log: this.#log },
       quotaBytesOf: options.quotaBytesOf ?? (() => null),
@@ -136,8 +142,10 @@ export class ChunkArchive implements Archive {
     await this.#removal.collectGarbage()
     for (const streamId of await this.#catalogue.removals()) await this.#finishRemoval(streamId)
     await this.#holds.load()
+    await this.#deletions.load()
     await this.#recovery.recoverAll()
     await this.checkSpace()
+    await this.#inTurn(() => this.#finishDeletions())
     this.#expiry = Promise.all([
       this.#repeat(EXPIRY_INTERVAL_MS, () => this.expire()),
       this.#repeat(SPACE_INTERVAL_MS, () => this.checkSpace()),
@@ -278,6 +286,37 @@ export class ChunkArchive implements Archive {
     }
   }
 
+  async deleteRange(
+    streamId: StreamId,
+    range: ClockRange,
+    { held = 'refuse' }: { readonly held?: 'refuse' | 'delete' } = {},
+  ): Promise<DeletedRange> {
+    checkRange(range)
+    if (this.#recovery.isWaiting(streamId)) throw notRecovered()
+    const state = await this.#state(streamId)
+    const holds = held === 'delete' ? [] : this.#holds.of(streamId, this.#deps.clock.now())
+    const isHeld = (row: FragmentFacts) => isInAny(row, holds)
+    if (holds.length > 0 && (await this.#deletions.touches(state, range, isHeld))) {
+      throw new ServiceError('conflict', 'RangeHeld', 'A hold keeps media of this range.')
+    }
+    const { lastCounter } = state.numbering
+    const deletion = await this.#deletions.begin(streamId, range, lastCounter)
+    try {
+      return await this.#inTurn(() => this.#carryOut(deletion))
+    } catch (error) {
+      throw deletionUnfinished(error)
+    }
+  }
+
+  async #carryOut(deletion: Deletion): Promise<DeletedRange> {
+    const { streamId, by, from, to } = deletion
+    if (this.#recovery.isWaiting(streamId)) throw notRecovered()
+    const done = await this.#deletions.carryOut(deletion, await this.#state(streamId))
+    const stream = this.#options.nameOf(streamId)
+    this.#deps.events.rangeDeleted({ stream, by, from, to, ...done })
+    return done
+  }
+
   async hold(streamId: StreamId, range: ClockRange, terms: HoldTerms): Promise<Hold> {
     const { clock, events } = this.#deps
     const hold = await this.#holds.add(streamId, range, terms, clock.now())
@@ -320,6 +359,7 @@ export class ChunkArchive implements Archive {
     state.rejectWaiters(new ServiceError('not-found', 'StreamRemoved', 'The stream was removed.'))
     await this.#retireEnded(state)
     this.#recovery.forget(streamId)
+    await this.#deletions.forget(streamId)
     for await (const chunk of this.#catalogue.chunksFrom(streamId, 0)) {
       await this.#removal.remove(streamId, chunk, 'stream-removed')
     }
@@ -335,16 +375,19 @@ export class ChunkArchive implements Archive {
    * after the other.
    */
   expire(): Promise<void> {
-    const round = this.#round.then(() => this.#expireOnce())
-    this.#round = round.catch(() => undefined) // its caller sees the failure
-    return round
+    return this.#inTurn(() => this.#expireOnce())
+  }
+
+  /** What removes media runs one after the other. */
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const turn = this.#round.then(action)
+    this.#round = turn.catch(() => undefined) // its caller sees the failure
+    return turn
   }
 
   /** One look at quotas and free disk space, in turn with {@link expire}. */
   checkSpace(): Promise<void> {
-    const round = this.#round.then(() => this.#checkSpaceOnce())
-    this.#round = round.catch(() => undefined) // its caller sees the failure
-    return round
+    return this.#inTurn(() => this.#checkSpaceOnce())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -378,7 +421,7 @@ export class ChunkArchive implements Archive {
     const cutoff = this.#cutoff(streamId)
     if (cutoff === null) return null
     const held = this.#holds.of(streamId, this.#deps.clock.now())
-    return new Visibility({ cutoff, held, deleting: [] })
+    return new Visibility({ cutoff, held, deleting: this.#deletions.of(streamId) })
   }
 
   #state(streamId: StreamId): Promise<StreamState> {
@@ -443,6 +486,7 @@ export class ChunkArchive implements Archive {
     for (const hold of runOut) this.#deps.events.holdReleased(this.#describe(hold))
     await this.#removal.collectGarbage()
     for (const streamId of await this.#recovery.retry()) await this.#reloadState(streamId)
+    await this.#finishDeletions()
     for (const writer of this.#writers.values()) writer.finishIdleChunk()
     for (const loading of this.#states.values()) await this.#retireEnded(await loading)
     for (const streamId of await this.#catalogue.streams()) {
@@ -460,6 +504,17 @@ export class ChunkArchive implements Archive {
 
   #describe({ id, streamId, name }: Hold) {
     return { stream: this.#options.nameOf(streamId), id, name }
+  }
+
+  /** Goes on with deletions that were interrupted. */
+  async #finishDeletions(): Promise<void> {
+    for (const deletion of this.#deletions.pending) {
+      try {
+        await this.#carryOut(deletion)
+      } catch (err) {
+        this.#log.error({ err, streamId: deletion.streamId }, 'range not deleted yet')
+      }
+    }
   }
 
   /** What nobody knows is deleted by nothing but {@link remove}. */

@@ -80,6 +80,13 @@ export class ChunkFile {
     return this.#span
   }
 
+  /** Its fragments do not follow each other any more: one was deleted. */
+  forgetOutline(): void {
+    if (this.#span === null) return
+    const { outline: _, ...span } = this.#span
+    this.#span = span
+  }
+
   /** After a failure nothing more is written. */
   get failed(): boolean {
     return this.#failed

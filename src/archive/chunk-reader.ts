@@ -38,12 +38,14 @@ export class ChunkReader implements AsyncDisposable {
     try {
       const { file, header, tracks } = await open.opened
       const bytes = await file.read(fragment.place.offset, fragment.sizeBytes)
+      if (bytes[0] === ElementId.Void) throw fragmentNotFound(fragment) // it was deleted
       if (bytes.length < fragment.sizeBytes || !beginsWith(bytes, fragment)) {
         throw unreadable(fragment, 'The chunk file disagrees with the index.')
       }
       return { header, tracks, bytes }
     } catch (error) {
-      if (error instanceof ServiceError && error.kind === 'data-loss') throw error
+      const isSaid = error instanceof ServiceError && error.kind !== 'malformed-media'
+      if (isSaid) throw error
       if (isFileError(error, 'ENOENT')) throw fragmentNotFound(fragment)
       throw unreadable(fragment, 'The chunk file cannot be read.', error)
     } finally {

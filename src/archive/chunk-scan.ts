@@ -13,7 +13,7 @@ import { parseTags, type TagPair } from '../media/matroska/tags.ts'
 import { readUnsigned } from '../media/matroska/value.ts'
 import { readElementHead, UNKNOWN_SIZE, type ElementHead } from '../media/matroska/vint.ts'
 import { FRAGMENT_NUMBER_TAG, PRODUCER_TIMESTAMP_TAG } from '../media/matroska/writer.ts'
-import { parseNote } from './chunk-layout.ts'
+import { parseNote, type ChunkNote } from './chunk-layout.ts'
 import type { ChunkStoreFile } from './chunk-store.ts'
 import type { FragmentRow } from './fragment-row.ts'
 
@@ -161,7 +161,8 @@ class ChunkWalk {
   #takeNote(head: ElementHead, payload: Uint8Array): boolean {
     const note = parseNote(payload)
     const fragment = this.#fragment
-    if (note === null || fragment === null) return false
+    if (note === null) return false
+    if (fragment === null) return this.#takeDeleted(head, note)
     if (note.kind === 'abandoned') {
       this.#close('abandoned', null)
       return true
@@ -170,6 +171,22 @@ class ChunkWalk {
     const fits = counter === fragment.start.counter && offset === fragment.offset
     if (!fits || offset + length !== head.offset) return false
     this.#close('closed', note.row)
+    return true
+  }
+
+  /** Only the note is left of a fragment that was deleted. */
+  #takeDeleted(head: ElementHead, note: ChunkNote): boolean {
+    if (note.kind !== 'closing' || !note.row.deleted) return false
+    const { row } = note
+    const end = row.offset + row.length
+    if (end !== head.offset) return false
+    const { counter, serverTimestamp, random28, producerTimestamp, offset } = row
+    const { startsWithKey, hasProducerTags, sampleCount, durationMs } = row
+    this.#fragments.push({
+      ...{ counter, serverTimestamp, random28, producerTimestamp, offset, end, row },
+      ...{ startsWithKey, hasProducerTags, sampleCount, durationMs },
+      ...{ state: 'closed', cutClusterSize: null },
+    })
     return true
   }
 

@@ -66,6 +66,11 @@ export class StreamState {
     this.#newest = this.#newest.filter(({ place }) => place.chunkId !== chunkId)
   }
 
+  /** Drops fragments that were deleted. */
+  forget(isGone: (fragment: Fragment, counter: number) => boolean): void {
+    this.#newest = this.#newest.filter((fragment) => !isGone(fragment, counterOf(fragment)))
+  }
+
   /** Makes a fragment visible. */
   add(fragment: Fragment): void {
     this.writtenBytes += fragment.sizeBytes

@@ -70,6 +70,18 @@ export function createEvents(log: Log, metrics: Metrics) {
       if (e.state === 'ok') log.info(e, 'disk space is back')
       else log.error(e, 'disk is short of space and nothing may go')
     },
+    rangeDeleted(e: {
+      stream: string
+      by: string
+      from: number
+      to: number
+      fragments: number
+      chunks: number
+      bytes: number
+    }) {
+      metrics.archiveDeletedFragments.inc({ stream: e.stream }, e.fragments)
+      log.warn(e, 'range deleted')
+    },
     holdAdded(e: { stream: string; id: string; name: string }) {
       log.info(e, 'hold added')
     },

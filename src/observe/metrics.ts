@@ -49,6 +49,11 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       'Bytes that went before their retention was over, for lack of space',
       ['stream', 'reason'],
     ),
+    archiveDeletedFragments: counter(
+      'kinora_archive_deleted_fragments_total',
+      'Fragments deleted on request',
+      ['stream'],
+    ),
     archivePersistSeconds: histogram(
       'kinora_archive_persist_seconds',
       'End of fragment to PERSISTED',

@@ -138,10 +138,18 @@ export function tagsElement(
  * `note` there is for us alone.
  */
 export function voidElement(totalBytes: number, note: Uint8Array = new Uint8Array(0)): Uint8Array {
+  const start = voidStart(totalBytes)
+  const bytes = new Uint8Array(totalBytes)
+  bytes.set(start)
+  bytes.set(note, start.length)
+  return bytes
+}
+
+/** Only the id and the size of such a Void. */
+export function voidStart(totalBytes: number): Uint8Array {
   const sizeWidth = totalBytes - 2 < 127 ? 1 : 8
-  const payload = new Uint8Array(totalBytes - 1 - sizeWidth)
-  payload.set(note)
-  return concat([toElementId(ElementId.Void), toElementSize(payload.length, sizeWidth), payload])
+  const size = toElementSize(totalBytes - 1 - sizeWidth, sizeWidth)
+  return concat([toElementId(ElementId.Void), size])
 }
 
 function trackEntry(track: Track): Uint8Array {

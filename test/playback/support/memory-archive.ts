@@ -147,6 +147,9 @@ export class MemoryArchive implements Archive {
   async space() {
     return { disk: null, streams: [] }
   }
+  async deleteRange(): Promise<never> {
+    throw new Error('not here')
+  }
   async hold(): Promise<never> {
     throw new Error('not here')
   }
