@@ -1,6 +1,8 @@
 import type { Archive, FragmentWriter } from '../archive/index.ts'
 import { ServiceError } from '../domain/errors.ts'
 import type { StreamId } from '../domain/stream.ts'
+import type { Clock } from '../platform/clock.ts'
+import { createDeferred, type Deferred } from '../platform/deferred.ts'
 import type { StreamInfo, StreamRegistry } from '../registry/index.ts'
 
 /**
@@ -8,16 +10,17 @@ import type { StreamInfo, StreamRegistry } from '../registry/index.ts'
  * In this order, so that nothing a stranger sends reaches a stream.
  */
 export class StreamClaims {
-  readonly #deps: { readonly registry: StreamRegistry; readonly archive: Archive }
-  readonly #closing = new Map<StreamId, Promise<void>>()
+  readonly #deps: StreamClaimsDeps
+  readonly #holders = new Map<StreamId, Holder>()
 
-  constructor(deps: { readonly registry: StreamRegistry; readonly archive: Archive }) {
+  constructor(deps: StreamClaimsDeps) {
     this.#deps = deps
   }
 
   /**
-   * Waits for a former publisher's last fragment, when that one has left already: an encoder that
-   * reconnects at once is not refused.
+   * An encoder that reconnects at once is not refused: a former publisher is given a moment to leave,
+   * since the end of its connection may reach us after the beginning of the next, and the time to
+   * persist its last fragment.
    *
    * @throws ServiceError `unauthenticated`/`PublishUnauthorized` for a wrong key and for an unknown
    *   stream alike, `conflict`/`StreamBusy` while another publisher is there, `unavailable`
@@ -32,35 +35,53 @@ export class StreamClaims {
         'There is no such stream, or its publish key is another.',
       )
     }
-    await this.#closing.get(info.streamId)
+    const former = this.#holders.get(info.streamId)
+    if (former !== undefined) await this.#waitFor(former)
     const writer = await this.#deps.archive.openWriter(info.streamId)
-    return { info, writer, release: (finish) => this.#release(info.streamId, writer, finish) }
-  }
-
-  async #release(
-    streamId: StreamId,
-    writer: FragmentWriter,
-    finish: () => Promise<void>,
-  ): Promise<void> {
-    const closing = (async () => {
+    const holder = { leaving: new AbortController(), closed: createDeferred<void>() }
+    this.#holders.set(info.streamId, holder)
+    const release = async (finish: () => Promise<void>) => {
+      holder.leaving.abort()
       try {
         await finish()
       } finally {
-        await writer[Symbol.asyncDispose]()
+        await this.#close(info.streamId, writer, holder)
       }
-    })()
-    const settled = closing.then(
-      () => undefined,
-      () => undefined,
-    )
-    this.#closing.set(streamId, settled)
+    }
+    return { info, writer, release }
+  }
+
+  async #close(streamId: StreamId, writer: FragmentWriter, holder: Holder): Promise<void> {
     try {
-      await closing
+      await writer[Symbol.asyncDispose]()
     } finally {
-      if (this.#closing.get(streamId) === settled) this.#closing.delete(streamId)
+      if (this.#holders.get(streamId) === holder) this.#holders.delete(streamId)
+      holder.closed.resolve()
     }
   }
+
+  async #waitFor({ leaving, closed }: Holder): Promise<void> {
+    if (!leaving.signal.aborted) {
+      await this.#deps.clock.sleep(MOMENT_MS, leaving.signal).catch(() => undefined) // it left
+    }
+    if (leaving.signal.aborted) await closed.promise
+  }
 }
+
+type StreamClaimsDeps = {
+  readonly registry: StreamRegistry
+  readonly archive: Archive
+  readonly clock: Clock
+}
+
+type Holder = {
+  /** Aborts when it has left and finishes its last fragment. */
+  readonly leaving: AbortController
+  /** Resolves when its writer is closed. */
+  readonly closed: Deferred<void>
+}
+
+const MOMENT_MS = 500
 
 export type StreamClaim = {
   readonly info: StreamInfo

@@ -27,11 +27,18 @@ export function registerOperations(
     return { status: 'not ready', reason }
   })
 
-  fastify.get('/metrics', async (_request, reply) => {
+  const scrape = async () => {
     await options.refreshGauges()
     metrics.eventLoopDelayMs.set(Math.max(0, loopDelay.percentile(99) / 1e6 - 10))
     loopDelay.reset()
-    void reply.header('content-type', metrics.registry.contentType)
     return metrics.registry.metrics()
+  }
+  /** Shared by all who ask while it is made: it needs no credential, and is not free. */
+  let scraping: Promise<string> | null = null
+
+  fastify.get('/metrics', async (_request, reply) => {
+    scraping ??= scrape().finally(() => (scraping = null))
+    const text = await scraping
+    return reply.header('content-type', metrics.registry.contentType).send(text)
   })
 }

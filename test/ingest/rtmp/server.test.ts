@@ -240,6 +240,19 @@ describe('a publisher', () => {
     expect(events('sessionRefused')).toEqual([])
   })
 
+  test('that is cut off and reconnects at once is not refused either', async () => {
+    const { port, events } = await startFixture()
+    for (let i = 0; i < 20; i++) {
+      const client = await RtmpClient.publishing(port, NAME)
+      client.media(VIDEO, 0, avcHeader())
+      client.socket.destroy()
+    }
+    const last = await RtmpClient.publishing(port, NAME)
+    await last.end()
+
+    expect(events('sessionRefused')).toEqual([])
+  })
+
   test('may put its key into the URL of connect', async () => {
     const { port } = await startFixture()
     const client = await RtmpClient.connect(port)
