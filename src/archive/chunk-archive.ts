@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { ServiceError } from '../domain/errors.ts'
 import { parseFragmentNumber, type Fragment, type FragmentNumber } from '../domain/fragment.ts'
 import type { StreamId } from '../domain/stream.ts'
+import { epochMs } from '../domain/time.ts'
 import type { Events } from '../observe/events.ts'
 import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -23,6 +24,7 @@ import type {
 } from './archive.ts'
 import { Catalogue, type FinishedChunk } from './catalogue.ts'
 import type { ChunkFile } from './chunk-file.ts'
+import { ClockDoubt } from './clock-doubt.ts'
 import { CoverageSearch } from './coverage-search.ts'
 import { firstCounterOf } from './chunk-layout.ts'
 import { ChunkReader, fragmentNotFound } from './chunk-reader.ts'
@@ -93,6 +95,7 @@ export class ChunkArchive implements Archive {
   readonly #writers = new Map<StreamId, StreamWriter>()
   readonly #retiring = new Set<ChunkFile>()
   readonly #stopping = new AbortController()
+  readonly #doubt: ClockDoubt
   #expiry: Promise<unknown> = Promise.resolve()
   #round: Promise<unknown> = Promise.resolve()
 
@@ -103,6 +106,7 @@ export class ChunkArchive implements Archive {
     this.#files = files
     this.#options = options
     this.#log = deps.log.child({ component: 'archive' })
+    this.#doubt = new ClockDoubt(deps.clock.now(), EXPIRY_INTERVAL_MS)
     const catalogue = new Catalogue(deps.meta)
     const reader = new ChunkReader(directory, files)
     const removal = new ChunkRemoval({ directory, files, catalogue, reader, events, nameOf })
@@ -147,7 +151,7 @@ export class ChunkArchive implements Archive {
     await this.checkSpace()
     await this.#inTurn(() => this.#finishDeletions())
     this.#expiry = Promise.all([
-      this.#repeat(EXPIRY_INTERVAL_MS, () => this.expire()),
+      this.#repeat(EXPIRY_INTERVAL_MS, () => this.#expireAsBelieved()),
       this.#repeat(SPACE_INTERVAL_MS, () => this.checkSpace()),
       this.#check.run(this.#stopping.signal),
     ])
@@ -375,7 +379,18 @@ export class ChunkArchive implements Archive {
    * after the other.
    */
   expire(): Promise<void> {
-    return this.#inTurn(() => this.#expireOnce())
+    return this.#expireInTurn(0)
+  }
+
+  /** A round of the archive's own, which a clock set ahead does not make delete; see {@link ClockDoubt}. */
+  #expireAsBelieved(): Promise<void> {
+    const doubtMs = this.#doubt.note(this.#deps.clock.now())
+    if (doubtMs > 0) this.#log.warn({ doubtMs }, 'the clock jumped: nothing expires by it yet')
+    return this.#expireInTurn(doubtMs)
+  }
+
+  #expireInTurn(doubtMs: number): Promise<void> {
+    return this.#inTurn(() => this.#expireOnce(doubtMs))
   }
 
   /** What removes media runs one after the other. */
@@ -481,8 +496,9 @@ export class ChunkArchive implements Archive {
     for (const chunk of state.liveChunks) if (chunk.ended) await this.#retire(state, chunk)
   }
 
-  async #expireOnce(): Promise<void> {
-    const runOut = await this.#holds.releaseRunOut(this.#deps.clock.now())
+  /** @param doubtMs what the clock is taken to be ahead */
+  async #expireOnce(doubtMs: number): Promise<void> {
+    const runOut = await this.#holds.releaseRunOut(epochMs(this.#deps.clock.now() - doubtMs))
     for (const hold of runOut) this.#deps.events.holdReleased(this.#describe(hold))
     await this.#removal.collectGarbage()
     for (const streamId of await this.#recovery.retry()) await this.#reloadState(streamId)
@@ -491,8 +507,9 @@ export class ChunkArchive implements Archive {
     for (const loading of this.#states.values()) await this.#retireEnded(await loading)
     for (const streamId of await this.#catalogue.streams()) {
       // A stream that nobody knows is hidden but kept: only `remove` deletes without an age.
-      const cutoff = this.#cutoff(streamId)
-      if (cutoff === null) continue
+      const hiddenUpTo = this.#cutoff(streamId)
+      if (hiddenUpTo === null) continue
+      const cutoff = hiddenUpTo - doubtMs
       const isExempt = (chunk: FinishedChunk) => this.#isExempt(streamId, chunk)
       for await (const { chunkId } of this.#removal.expire(streamId, cutoff, isExempt)) {
         const state = await this.#states.get(streamId)

@@ -161,6 +161,26 @@ describe('coverage', () => {
     ])
   })
 
+  test('tells the service’s death from the time after its start', async () => {
+    const { archive, clock, open: start } = await open(6000)
+    const writer = await archive.openWriter(YARD)
+    for (const fragment of run(T, 3)) await writeFragment(writer, fragment)
+    clock.advance(60_000)
+
+    const next = await start() // nothing of the first was closed
+    clock.advance(30_000)
+
+    for (const by of ['producer', 'server'] as const) {
+      expect(shape(await cover(next, 0, DAY_MS, by))).toEqual({
+        spans: [[0, 6000, 3]],
+        gaps: [
+          [6000, 66_000, 'crash'],
+          [66_000, 96_000, 'no-publisher'],
+        ],
+      })
+    }
+  })
+
   test('is no gap while a session is on and its newest fragment is on its way', async () => {
     const { archive, clock } = await open(0)
     await using writer = await archive.openWriter(YARD)
