@@ -102,11 +102,12 @@ async function startParts(
   })
   const meta = keep(await openLevelMetaStore(inData('meta'), { reserveBytes: META_RESERVE_BYTES }))
   const registry = await openStreamRegistry(meta, clock)
-  for (const { name, retentionHours, publishKey } of config.streams) {
+  for (const { name, retentionHours, quotaBytes, publishKey } of config.streams) {
     if (registry.find(name) !== null) continue
     await registry.create({
       name,
       retentionHours: retentionHours ?? config.archive.defaultRetentionHours,
+      ...(quotaBytes === undefined ? {} : { quotaBytes }),
       ...(publishKey === undefined ? {} : { publishKey }),
     })
   }
@@ -119,6 +120,8 @@ async function startParts(
           return hours === undefined ? null : hours * 3_600_000
         },
         nameOf: (streamId) => registry.findById(streamId)?.name ?? streamId,
+        quotaBytesOf: (streamId) => registry.findById(streamId)?.quotaBytes ?? null,
+        minFreeBytes: config.archive.minFreeBytes,
         maxQueuedBytes: config.archive.maxQueuedBytes,
         maxChunkBytes: config.archive.maxChunkBytes,
         checkBytesPerSecond: config.archive.checkBytesPerSecond,
@@ -247,9 +250,21 @@ async function startParts(
     notReady: () => (stopping ? 'stopping' : null),
     refreshGauges: async () => {
       notifier.refreshGauges()
-      for (const { streamId, name } of registry.list()) {
-        metrics.archiveStoredBytes.set({ stream: name }, (await archive.usage(streamId)).bytes)
+      const { disk, streams } = await archive.space()
+      for (const usage of streams) {
+        const stream = registry.findById(usage.streamId)?.name
+        if (stream === undefined) continue
+        metrics.archiveStoredBytes.set({ stream }, usage.bytes)
+        metrics.archiveWriteRate.set({ stream }, usage.writeBytesPerSecond)
+        metrics.archiveRetentionReached.set(
+          { stream },
+          usage.retentionReachedInSeconds ?? Number.POSITIVE_INFINITY,
+        )
       }
+      if (disk === null) return
+      metrics.archiveDiskFree.set(disk.freeBytes)
+      metrics.archiveDiskMinFree.set(disk.minFreeBytes)
+      metrics.archiveDiskFull.set(disk.fullInSeconds ?? Number.POSITIVE_INFINITY)
     },
   })
   registerControlApi(fastify, {

@@ -3,6 +3,7 @@ import { configCommand } from './cli/config.ts'
 import { UsageError, type Command } from './cli/command.ts'
 import { demoCommand } from './cli/demo.ts'
 import { fsckCommand } from './cli/fsck.ts'
+import { holdCommand } from './cli/hold.ts'
 import { modelCommand } from './cli/model.ts'
 import { serveCommand } from './cli/serve.ts'
 import { streamsCommand } from './cli/streams.ts'
@@ -14,6 +15,7 @@ const COMMANDS: readonly Command[] = [
   serveCommand,
   demoCommand,
   streamsCommand,
+  holdCommand,
   modelCommand,
   fsckCommand,
   configCommand,

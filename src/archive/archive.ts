@@ -258,7 +258,10 @@ export type AppendedMedia = {
 }
 
 export type ArchiveOptions = {
-  /** Milliseconds of media kept, by the server timestamp; `null` for a stream that is gone. */
+  /**
+   * Milliseconds of media kept, by the server timestamp; `null` for a stream that is gone. 0: a live
+   * buffer of five minutes or 200 MB, which `list` does not answer.
+   */
   readonly retentionMsOf: (streamId: StreamId) => number | null
   readonly nameOf: (streamId: StreamId) => string
   readonly maxQueuedBytes: number

@@ -61,6 +61,10 @@ export type ArchiveDeps = {
 
 const EXPIRY_INTERVAL_MS = 30_000
 
+/** With retention 0: KVS keeps no more for a live reader to begin with. Whichever is less. */
+const LIVE_BUFFER_MS = 5 * 60_000
+const LIVE_BUFFER_BYTES = 200_000_000
+
 /**
  * Opens the archive: ends what was open when the process ended, finishes removals that were begun,
  * and starts expiry.
@@ -121,7 +125,7 @@ export class ChunkArchive implements Archive {
     })
     this.#space = new SpaceGuard({
       ...{ catalogue, removal, events, nameOf, log: this.#log },
-      quotaBytesOf: options.quotaBytesOf ?? (() => null),
+      quotaBytesOf: (streamId) => this.#quotaBytesOf(streamId),
       minFreeBytes: options.minFreeBytes ?? null,
       readDisk: () => (deps.readDiskSize ?? readDiskSize)(directory),
       liveBytesOf: async (streamId) => liveBytes(await this.#states.get(streamId)),
@@ -182,6 +186,7 @@ export class ChunkArchive implements Archive {
 
   async list(streamId: StreamId, range: FragmentRange): Promise<readonly Fragment[]> {
     const visibility = this.#visibility(streamId)
+    if (this.#options.retentionMsOf(streamId) === 0) return [] // a live buffer is no archive
     if (visibility === null || range.limit <= 0 || range.to <= range.from) return []
     return this.#search.inRange(await this.#state(streamId), range, visibility)
   }
@@ -267,13 +272,13 @@ export class ChunkArchive implements Archive {
   }
 
   async space(): Promise<ArchiveSpace> {
-    const { retentionMsOf, quotaBytesOf } = this.#options
+    const { retentionMsOf } = this.#options
     const now = this.#deps.clock.now()
     const growths: (StreamGrowth & { readonly streamId: StreamId })[] = []
     for (const streamId of await this.#catalogue.streams()) {
       const { bytes, oldest } = await this.usage(streamId)
       growths.push({
-        ...{ streamId, bytes, quotaBytes: quotaBytesOf?.(streamId) ?? null },
+        ...{ streamId, bytes, quotaBytes: this.#quotaBytesOf(streamId) },
         writeBytesPerSecond: Math.round(this.#rates.get(streamId)?.bytesPerSecond ?? 0),
         retentionMs: retentionMsOf(streamId) ?? 0,
         oldestAgeMs: oldest === null ? null : now - oldest,
@@ -429,7 +434,14 @@ export class ChunkArchive implements Archive {
    */
   #cutoff(streamId: StreamId): number | null {
     const retentionMs = this.#options.retentionMsOf(streamId)
-    return retentionMs === null ? null : this.#deps.clock.now() - retentionMs
+    if (retentionMs === null) return null
+    return this.#deps.clock.now() - (retentionMs === 0 ? LIVE_BUFFER_MS : retentionMs)
+  }
+
+  #quotaBytesOf(streamId: StreamId): number | null {
+    const quotaBytes = this.#options.quotaBytesOf?.(streamId) ?? null
+    const isBuffer = this.#options.retentionMsOf(streamId) === 0
+    return isBuffer ? Math.min(quotaBytes ?? Infinity, LIVE_BUFFER_BYTES) : quotaBytes
   }
 
   #visibility(streamId: StreamId): Visibility | null {

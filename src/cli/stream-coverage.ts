@@ -43,7 +43,8 @@ export function showCoverage(answer: unknown): string {
     .join('\n')
 }
 
-function toMs(option: string, text: string): number {
+/** @throws UsageError for what is no time */
+export function toMs(option: string, text: string): number {
   const ms = /^\d{1,15}$/.test(text) ? Number(text) : Date.parse(text)
   if (Number.isSafeInteger(ms)) return ms
   throw new UsageError(`${option}: neither ISO 8601 nor milliseconds: ${text}`)

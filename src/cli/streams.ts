@@ -8,7 +8,7 @@ import {
   UsageError,
   type Command,
 } from './command.ts'
-import { showCoverage, toCoverageQuery } from './stream-coverage.ts'
+import { showCoverage, toCoverageQuery, toMs } from './stream-coverage.ts'
 
 type StreamAnswer = {
   readonly name: string
@@ -22,17 +22,20 @@ export const streamsCommand: Command = {
   name: 'streams',
   summary: 'list, create, change and delete video streams of the running service',
   help: `  kinora streams list
-  kinora streams create NAME [--retention-hours N] [--publish-key KEY]
-  kinora streams set NAME [--retention-hours N] [--publish-key KEY]
+  kinora streams create NAME [--retention-hours N] [--quota BYTES] [--publish-key KEY]
+  kinora streams set NAME [--retention-hours N] [--quota BYTES] [--publish-key KEY]
   kinora streams delete NAME
+  kinora streams delete-range NAME --from TIME --to TIME [--by CLOCK] [--held]
   kinora streams coverage NAME [--from TIME] [--to TIME] [--by CLOCK]
 
 Options
   -c, --config FILE        configuration file (default: $KINORA_CONFIG, else ./kinora.yaml if there)
-      --retention-hours N  1 to 87600
+      --retention-hours N  1 to 87600, or 0: a live buffer of five minutes only
+      --quota BYTES        such as 500MB or 2GB: the oldest media beyond it goes; none: no limit
       --publish-key KEY    8 to 128 characters; made up when absent
       --from, --to TIME    ISO 8601 or milliseconds since 1970 (default: the last 24 hours)
       --by CLOCK           producer (default) or server
+      --held               delete what a hold keeps, too
       --json               print the service's answer as JSON
 
 The publish key is shown once, when the stream is created.`,
@@ -45,6 +48,8 @@ The publish key is shown once, when the stream is created.`,
           ...CONFIG_OPTION,
           'retention-hours': { type: 'string' },
           'publish-key': { type: 'string' },
+          quota: { type: 'string' },
+          held: { type: 'boolean' },
           from: { type: 'string' },
           to: { type: 'string' },
           by: { type: 'string' },
@@ -58,6 +63,7 @@ The publish key is shown once, when the stream is created.`,
       ...(values['retention-hours'] === undefined
         ? {}
         : { retentionHours: toHours(values['retention-hours']) }),
+      ...(values.quota === undefined ? {} : { quotaBytes: toBytes(values.quota) }),
       ...(values['publish-key'] === undefined ? {} : { publishKey: values['publish-key'] }),
     }
     const show = (answer: unknown, text: () => string) =>
@@ -95,6 +101,18 @@ The publish key is shown once, when the stream is created.`,
         show(answer, () => `Deleted ${name} and its media.`)
         return
       }
+      case 'delete-range': {
+        const { from, to, by, held } = values
+        if (from === undefined || to === undefined) throw new UsageError('give --from and --to')
+        const answer = await callService(config, 'POST', `${path}/delete-range`, {
+          ...{ from: toMs('--from', from), to: toMs('--to', to) },
+          ...(by === undefined ? {} : { by }),
+          ...(held === true ? { held: 'delete' } : {}),
+        })
+        const { deleted } = answer as { deleted: { fragments: number; bytes: number } }
+        show(answer, () => `Deleted ${deleted.fragments} fragments, ${deleted.bytes} bytes.`)
+        return
+      }
       case 'coverage': {
         const query = toCoverageQuery(values, systemClock.now())
         const answer = await callService(config, 'GET', `${path}/coverage?${query}`)
@@ -110,6 +128,15 @@ The publish key is shown once, when the stream is created.`,
 function toHours(text: string): number {
   if (!/^[0-9]+$/.test(text)) throw new UsageError(`--retention-hours: not a number: ${text}`)
   return Number(text)
+}
+
+const UNITS = { '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12 } as const
+
+function toBytes(text: string): number | null {
+  if (text === 'none') return null
+  const [, number, unit] = /^(\d+(?:\.\d+)?)([kMGT]?)B?$/.exec(text) ?? []
+  if (number === undefined) throw new UsageError(`--quota: not a size: ${text}`)
+  return Math.round(Number(number) * UNITS[unit as keyof typeof UNITS])
 }
 
 function toTable(streams: readonly StreamAnswer[]): string {

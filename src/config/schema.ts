@@ -64,7 +64,18 @@ export const configSchema = Type.Object(
       accountId: Type.String({ default: '000000000000', pattern: '^[0-9]{12}$' }),
     }),
     archive: section({
-      defaultRetentionHours: Type.Integer({ default: 24, minimum: 1, maximum: 87_600 }),
+      defaultRetentionHours: Type.Integer({
+        default: 24,
+        minimum: 0,
+        maximum: 87_600,
+        description: '0: a live buffer of five minutes or 200 MB, and nothing archived.',
+      }),
+      minFreeBytes: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], {
+        default: null,
+        description:
+          'Disk space kept free: below it the oldest media of the largest stream goes. null: a ' +
+          'twentieth of the disk, at most 512 MiB.',
+      }),
       fragmentTargetMs: Type.Integer({
         default: 2000,
         minimum: 200,
@@ -93,7 +104,8 @@ export const configSchema = Type.Object(
       Type.Object(
         {
           name: Type.String({ pattern: '^[a-zA-Z0-9_.-]{1,256}$' }),
-          retentionHours: Type.Optional(Type.Integer({ minimum: 1, maximum: 87_600 })),
+          retentionHours: Type.Optional(Type.Integer({ minimum: 0, maximum: 87_600 })),
+          quotaBytes: Type.Optional(Type.Integer({ minimum: 1_000_000 })),
           publishKey: Type.Optional(
             Type.String({ minLength: 8, maxLength: 128, pattern: '^[A-Za-z0-9._~-]+$' }),
           ),

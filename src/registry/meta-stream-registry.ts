@@ -56,10 +56,12 @@ class MetaStreamRegistry implements StreamRegistry {
   async create(options: {
     name: string
     retentionHours: number
+    quotaBytes?: number | null
     publishKey?: string
   }): Promise<{ readonly info: StreamInfo; readonly publishKey: string }> {
     const name = parseStreamName(options.name)
     checkRetention(options.retentionHours)
+    checkQuota(options.quotaBytes)
     const publishKey = options.publishKey ?? randomBytes(18).toString('base64url')
     checkPublishKey(publishKey)
     const createdAt = this.#clock.now()
@@ -68,6 +70,7 @@ class MetaStreamRegistry implements StreamRegistry {
       name,
       createdAt,
       retentionHours: options.retentionHours,
+      ...toQuota(options.quotaBytes),
       version: 1,
       publishKeySha256: sha256(publishKey).toString('hex'),
     }
@@ -84,13 +87,16 @@ class MetaStreamRegistry implements StreamRegistry {
 
   async update(
     name: string,
-    change: { retentionHours?: number; publishKey?: string },
+    change: { retentionHours?: number; quotaBytes?: number | null; publishKey?: string },
   ): Promise<StreamInfo> {
     const row = this.#row(name)
     if (change.retentionHours !== undefined) checkRetention(change.retentionHours)
     if (change.publishKey !== undefined) checkPublishKey(change.publishKey)
+    checkQuota(change.quotaBytes)
+    const { quotaBytes, ...kept } = row
     const next: StreamRow = {
-      ...row,
+      ...kept,
+      ...toQuota(change.quotaBytes === undefined ? quotaBytes : change.quotaBytes),
       retentionHours: change.retentionHours ?? row.retentionHours,
       publishKeySha256:
         change.publishKey === undefined
@@ -141,13 +147,29 @@ function sha256(text: string): Buffer {
 }
 
 function checkRetention(hours: number): void {
-  if (!Number.isSafeInteger(hours) || hours < 1 || hours > MAX_RETENTION_HOURS) {
+  if (!Number.isSafeInteger(hours) || hours < 0 || hours > MAX_RETENTION_HOURS) {
     throw new ServiceError(
       'invalid-argument',
       'InvalidRetention',
-      `Retention must be a whole number of hours from 1 to ${MAX_RETENTION_HOURS}, not ${hours}.`,
+      `Retention must be a whole number of hours from 0 to ${MAX_RETENTION_HOURS}, not ${hours}.`,
     )
   }
+}
+
+const MIN_QUOTA_BYTES = 1_000_000
+
+function checkQuota(bytes: number | null | undefined): void {
+  if (bytes === undefined || bytes === null) return
+  if (Number.isSafeInteger(bytes) && bytes >= MIN_QUOTA_BYTES) return
+  throw new ServiceError(
+    'invalid-argument',
+    'InvalidQuota',
+    `A quota is a whole number of bytes from ${MIN_QUOTA_BYTES}, not ${bytes}.`,
+  )
+}
+
+function toQuota(quotaBytes: number | null | undefined): { readonly quotaBytes?: number } {
+  return quotaBytes === undefined || quotaBytes === null ? {} : { quotaBytes }
 }
 
 function checkPublishKey(key: string): void {

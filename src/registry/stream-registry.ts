@@ -6,8 +6,10 @@ export type StreamInfo = {
   readonly streamId: StreamId
   readonly name: string
   readonly createdAt: EpochMs
-  /** 1..87600. */
+  /** 1..87600, or 0: a live buffer of five minutes only. */
   readonly retentionHours: number
+  /** Bytes of media it may have, at least 1,000,000; absent: no limit of its own. */
+  readonly quotaBytes?: number
   /** Changes with every update. */
   readonly version: number
 }
@@ -24,12 +26,14 @@ export interface StreamRegistry {
   create(options: {
     name: string
     retentionHours: number
+    quotaBytes?: number | null
     /** At least 8 characters; made up when absent. */
     publishKey?: string
   }): Promise<{ readonly info: StreamInfo; readonly publishKey: string }>
   update(
     name: string,
-    change: { retentionHours?: number; publishKey?: string },
+    /** `quotaBytes: null` lifts the quota. */
+    change: { retentionHours?: number; quotaBytes?: number | null; publishKey?: string },
   ): Promise<StreamInfo>
   delete(name: string): Promise<void>
   /** Constant-time; false for an unknown stream too, so that a guess learns nothing. */

@@ -162,3 +162,22 @@ test('a fragment is hidden in the millisecond in which it reaches the retention'
   expect(await archive.find(YARD, fragment!.fragmentNumber)).toBeNull()
   await expect(archive.read(fragment!)).rejects.toMatchObject({ code: 'FragmentNotFound' })
 })
+
+test('with retention 0 five minutes are there for live readers, and no archive', async () => {
+  const place = await archiveWorkplace()
+  place.retention.ms = 0
+  const archive = await place.open()
+  await using writer = await archive.openWriter(YARD)
+  for (let i = 0; i < 8; i++) await writeFragment(writer, { at: T + i * MINUTE_MS })
+  place.clock.advance(7 * MINUTE_MS)
+
+  const buffered = await archive.newest(YARD, 99)
+  expect(buffered.map(({ serverTimestamp }) => (serverTimestamp - T) / MINUTE_MS)).toEqual([
+    3, 4, 5, 6, 7,
+  ])
+  expect(await archive.after(YARD, null, 99)).toEqual(buffered)
+  expect((await archive.read(buffered[0]!)).bytes).toHaveLength(buffered[0]!.sizeBytes)
+  expect(await archive.list(YARD, EVERYTHING)).toEqual([])
+  await archive.expire()
+  expect(await chunkFiles(place.media)).toHaveLength(5)
+})

@@ -7,6 +7,7 @@ import { epochMs } from '../../domain/time.ts'
 import type { IngestSession } from '../../ingest/index.ts'
 import type { StreamInfo, StreamRegistry } from '../../registry/index.ts'
 import type { Access } from './access.ts'
+import { quotaField, registerArchiveRoutes } from './archive-routes.ts'
 
 /** The control API under /control/v1: what the console and the `kinora` commands use. */
 export type ControlApiOptions = {
@@ -38,12 +39,17 @@ const createBody = Type.Object(
   {
     name: Type.String(),
     retentionHours: Type.Optional(Type.Integer()),
+    quotaBytes: quotaField,
     publishKey: Type.Optional(Type.String()),
   },
   { additionalProperties: false },
 )
 const updateBody = Type.Object(
-  { retentionHours: Type.Optional(Type.Integer()), publishKey: Type.Optional(Type.String()) },
+  {
+    retentionHours: Type.Optional(Type.Integer()),
+    quotaBytes: quotaField,
+    publishKey: Type.Optional(Type.String()),
+  },
   { additionalProperties: false, minProperties: 1 },
 )
 const tokenBody = Type.Object(
@@ -78,6 +84,7 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
       name: info.name,
       createdAt: new Date(info.createdAt).toISOString(),
       retentionHours: info.retentionHours,
+      quotaBytes: info.quotaBytes ?? null,
       state: session === null ? 'idle' : 'live',
       session: session === null ? null : describeSession(session),
       archive: await archive.usage(info.streamId),
@@ -94,6 +101,8 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
 
   void fastify.register(async (signedIn) => {
     signedIn.addHook('onRequest', async (request) => access.requireAdmin(request))
+
+    registerArchiveRoutes(signedIn, { archive, registry })
 
     signedIn.get('/control/v1/service', async () => ({
       version: options.version,
