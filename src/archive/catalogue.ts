@@ -39,9 +39,13 @@ export type StreamRow = {
   /** Of finished chunks. */
   readonly chunks: number
   readonly bytes: number
+  /** Every class that the stream's time rows are of, perhaps more; absent: unknown. */
+  readonly classes?: TimeClasses
   /** Gap rows, by one clock; absent: none. */
   readonly gaps?: number
 }
+
+type TimeClasses = { readonly [by in ClockName]: readonly number[] }
 
 export type GarbageRow = {
   readonly streamId: StreamId
@@ -54,6 +58,8 @@ const MAX_GAPS = 2000
 
 const MAX_COUNTER = Number.MAX_SAFE_INTEGER - 1
 
+const NO_CLASSES: TimeClasses = { server: [], producer: [] }
+
 const NEW_STREAM: StreamRow = {
   nextCounter: 1, // as the service counts
   counterCeiling: 1,
@@ -61,6 +67,7 @@ const NEW_STREAM: StreamRow = {
   discontinuitySequence: 0,
   chunks: 0,
   bytes: 0,
+  classes: NO_CLASSES,
 }
 
 /**
@@ -132,7 +139,7 @@ export class Catalogue {
   ): AsyncGenerator<{ readonly firstCounter: number; readonly from: number }> {
     const prefix = ['archive', by, streamId]
     const searches: AsyncIterator<TimeRow>[] = []
-    for (const lengthClass of await this.#lengthClasses(prefix)) {
+    for (const lengthClass of await this.#timeClasses(streamId, by)) {
       searches.push(this.#overlapping(prefix, lengthClass, span))
     }
     try {
@@ -154,7 +161,7 @@ export class Catalogue {
     const { limit, isExempt } = options
     const expired: FinishedChunk[] = []
     const prefix = ['archive', 'server', streamId]
-    for (const lengthClass of await this.#lengthClasses(prefix)) {
+    for (const lengthClass of await this.#timeClasses(streamId, 'server')) {
       const range = { prefix: [...prefix, lengthClass], before: [toTimeKey(cutoff + 1)] }
       for await (const { key } of this.#meta.entries(range)) {
         const chunk = this.chunk(streamId, key.at(-1) as number)
@@ -208,7 +215,7 @@ export class Catalogue {
     const { span } = chunk
     return this.#change(streamId, (stream) => ({
       stream: {
-        ...stream,
+        ...withClasses(stream, span),
         nextCounter: Math.max(stream.nextCounter, span.lastCounter + 1),
         nextSequence: Math.max(stream.nextSequence, span.lastSequence + 1),
         discontinuitySequence: Math.max(stream.discontinuitySequence, span.discontinuitySequence),
@@ -361,7 +368,7 @@ export class Catalogue {
       key: timeKey(streamId, by, chunk),
       value: chunk.span[by].to,
     }))
-    return this.#change(streamId, (stream) => ({ stream, puts }))
+    return this.#change(streamId, (stream) => ({ stream: withClasses(stream, chunk.span), puts }))
   }
 
   correctSums(streamId: StreamId, sums: Pick<StreamRow, 'chunks' | 'bytes'>): Promise<void> {
@@ -387,7 +394,7 @@ export class Catalogue {
     await this.#change(streamId, (stream) => ({
       stream: {
         ...stream,
-        ...{ chunks: 0, bytes: 0 },
+        ...{ chunks: 0, bytes: 0, classes: NO_CLASSES },
         nextCounter: Math.max(stream.nextCounter, highestCounter + 1),
         counterCeiling: Math.max(stream.counterCeiling, highestCounter + 1),
       },
@@ -446,6 +453,11 @@ export class Catalogue {
       turn.catch(() => undefined), // its caller sees the failure; the next still runs
     )
     await turn
+  }
+
+  /** The classes of a stream's chunks; looked for where its row is of an older version. */
+  async #timeClasses(streamId: StreamId, by: ClockName): Promise<readonly number[]> {
+    return this.stream(streamId).classes?.[by] ?? this.#lengthClasses(['archive', by, streamId])
   }
 
   /** The classes that occur, each found by one seek. */
@@ -521,6 +533,17 @@ function planGaps(streamId: StreamId, { closed, open }: GapRecord): Omit<MetaBat
   return open === null
     ? { puts: marks, deletes: [openKey] }
     : { puts: [...marks, { key: openKey, value: open }] }
+}
+
+function withClasses(stream: StreamRow, span: ChunkSpan): StreamRow {
+  const { classes } = stream
+  if (classes === undefined) return stream
+  const withClass = (by: ClockName): readonly number[] => {
+    const lengthClass = toLengthClass(span[by].to - span[by].from)
+    const known = classes[by]
+    return known.includes(lengthClass) ? known : [...known, lengthClass].sort((a, b) => a - b)
+  }
+  return { ...stream, classes: { server: withClass('server'), producer: withClass('producer') } }
 }
 
 function withGaps(stream: StreamRow, added: number): StreamRow {
