@@ -92,6 +92,26 @@ test('with every sidecar and the catalogue gone, a rebuild gives the same answer
   expect(await answers(await open())).toEqual(expected)
 })
 
+test('a deleted range stays deleted in a rebuild, and is no damage', async () => {
+  const { media, meta, open } = await filledWorkplace()
+  const before = await open()
+  const [first, second] = await before.after(YARD, null, 2)
+  const at = second!.serverTimestamp
+  await before.deleteRange(YARD, { by: 'server', from: at, to: (at + 1) as EpochMs })
+  const expected = await answers(before)
+  expect(expected[0]).toContainEqual(first)
+  expect(expected[0]).not.toContainEqual(second)
+  await before[Symbol.asyncDispose]()
+  expect((await fsck({ directory: media, meta }, deep)).findings).toEqual([])
+  await deleteRows(meta, everyRow)
+  for (const path of await chunkFiles(media)) await rm(path.replace('.mkv', '.idx'))
+
+  await rebuildIndex({ directory: media, meta })
+
+  expect(await answers(await open())).toEqual(expected)
+  expect((await fsck({ directory: media, meta }, deep)).findings).toEqual([])
+})
+
 test('a rebuild recovers what was never finished, and may be repeated', async () => {
   const { media, meta, open } = await filledWorkplace()
   const before = await open()
