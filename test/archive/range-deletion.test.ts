@@ -5,6 +5,7 @@ import type { Archive } from '../../src/archive/index.ts'
 import { toSidecarPath } from '../../src/archive/chunk-layout.ts'
 import type { Fragment } from '../../src/domain/fragment.ts'
 import { epochMs } from '../../src/domain/time.ts'
+import { validateMatroska } from '../../src/media/matroska/validate.ts'
 import { appendFragment, writeFragment } from '../support/archive-media.ts'
 import { archiveWorkplace, MINUTE_MS, T, YARD } from '../support/archive-workplace.ts'
 import { checkChunk, chunkFiles } from '../support/chunk-check.ts'
@@ -80,6 +81,18 @@ test.each([
   for (const i of gone) await expectOverwritten(place, all[i]!)
   const [path] = await chunkFiles(place.media)
   await checkChunk(path!)
+  const chunk = await readFile(path!)
+  const source = {
+    bytes: chunk.length,
+    read: async (at: number, length: number) => chunk.subarray(at, at + length),
+  }
+  const { findings, fragments } = await validateMatroska(source, {
+    ...{ layout: 'fragments', tail: 'whole' },
+  })
+  expect(findings).toEqual([])
+  expect(fragments.map(({ fragmentNumber }) => fragmentNumber)).toEqual(
+    kept.map(({ fragmentNumber }) => fragmentNumber),
+  )
   expect((await archive.usage(YARD)).bytes).toBe((await stat(path!)).size)
   await archive[Symbol.asyncDispose]()
   await expectOnly(await place.open(), kept, all)
