@@ -97,7 +97,7 @@ test('a deleted range stays deleted in a rebuild, and is no damage', async () =>
   const before = await open()
   const [first, second] = await before.after(YARD, null, 2)
   const at = second!.serverTimestamp
-  await before.deleteRange(YARD, { by: 'server', from: at, to: (at + 1) as EpochMs })
+  await before.deleteRange(YARD, { by: 'server', from: at, to: at + 1 })
   const expected = await answers(before)
   expect(expected[0]).toContainEqual(first)
   expect(expected[0]).not.toContainEqual(second)
@@ -243,7 +243,7 @@ test.each(DAMAGES)('$code: $rule is found', async ({ code, options = quick, dama
   const { findings } = await fsck({ directory: media, meta }, options)
 
   expect([...new Set(findings.map((finding) => finding.code))]).toContain(code)
-  expect(findings.every(({ stream }) => stream === (GATE))).toBe(true)
+  expect(findings.every(({ stream }) => stream === GATE)).toBe(true)
 })
 
 test.each(

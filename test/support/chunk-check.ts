@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ElementId } from '../../src/media/matroska/element-id.ts'
+import { validateMatroska } from '../../src/media/matroska/validate.ts'
 import { parseHeader, scanElements, toSamples } from '../../src/media/matroska/scanner.ts'
 
 /** Paths of all chunk files below a directory. */
@@ -10,11 +11,18 @@ export async function chunkFiles(directory: string): Promise<readonly string[]> 
 }
 
 /**
- * Throws unless the file is Matroska to its last byte, with whole Clusters whose blocks can be
- * read.
+ * Throws unless the file is Matroska to its last byte, laid out as chunks are, with whole Clusters
+ * whose blocks can be read.
  */
 export async function checkChunk(path: string): Promise<void> {
-  checkChunkBytes(path, await readFile(path))
+  const bytes = await readFile(path)
+  checkChunkBytes(path, bytes)
+  const source = {
+    bytes: bytes.length,
+    read: async (at: number, length: number) => bytes.subarray(at, at + length),
+  }
+  const { findings } = await validateMatroska(source, { layout: 'fragments', tail: 'whole' })
+  if (findings.length > 0) throw new Error(`${path}: ${JSON.stringify(findings)}`)
 }
 
 /** The same for bytes that come from elsewhere. */
