@@ -1,5 +1,9 @@
 // A fragment as a camera of 2 Mbit/s makes it: 2 s, 50 pictures, a big first one, 94 audio frames.
-import { clusterStart, simpleBlockHead, toMatroskaHeader } from '../../dist/media/matroska/writer.js'
+import {
+  clusterStart,
+  simpleBlockHead,
+  toMatroskaHeader,
+} from '../../dist/media/matroska/writer.js'
 
 const video = {
   ...{ number: 1, kind: 'video', codecId: 'V_MPEG4/ISO/AVC', codecPrivate: new Uint8Array(40) },
@@ -33,6 +37,12 @@ export function partsOf(now) {
 
 /** Through the writer, sample by sample; resolves with the fragment when it is persisted. */
 export function writeTo(writer, now) {
+  beginIn(writer, now)
+  return writer.end(null)
+}
+
+/** All but the end. */
+export function beginIn(writer, now) {
   writer.begin({
     ...{ header: HEADER, tracks: TRACKS, producerTimestamp: now, serverTimestamp: now },
     ...{ discontinuity: false, startsWithKey: true },
@@ -42,5 +52,4 @@ export function writeTo(writer, now) {
     const at = now + relativeMs
     writer.append(parts, { samples: 1, producerEnd: at + 40, arrivedAt: at })
   }
-  return writer.end(null)
 }

@@ -8,9 +8,13 @@ import { systemClock } from '../../dist/platform/clock.js'
 import { openLevelMetaStore } from '../../dist/platform/meta-store.js'
 
 export async function openAt(directory) {
-  const metrics = createMetrics()
   const meta = await openLevelMetaStore(join(directory, 'meta'))
-  const archive = await openArchive(
+  return { archive: await openWith(meta, directory), meta }
+}
+
+export function openWith(meta, directory) {
+  const metrics = createMetrics()
+  return openArchive(
     {
       ...{ directory: join(directory, 'media'), meta, clock: systemClock, metrics },
       ...{ events: createEvents(silentLog, metrics), log: silentLog },
@@ -22,5 +26,4 @@ export async function openAt(directory) {
       maxChunkBytes: 256 * 1024 * 1024,
     },
   )
-  return { archive, meta }
 }
