@@ -348,6 +348,12 @@ export class ChunkArchive implements Archive {
       return { spans: [], gaps: [] }
     }
     const now = this.#deps.clock.now()
+    if (this.#options.retentionMsOf(streamId) === 0) {
+      const { from } = range
+      const to = epochMs(Math.min(range.to, now))
+      // A live buffer is no archive.
+      return { spans: [], gaps: from < to ? [{ from, to, reason: 'expired' }] : [] }
+    }
     const state = await this.#state(streamId)
     return this.#coverage.find(state, range, { visibility, cutoff, now })
   }

@@ -219,6 +219,17 @@ describe('coverage', () => {
     expect(await cover(archive, 0, 99_000)).toEqual({ spans: [], gaps: [] })
   })
 
+  test('a live buffer covers nothing', async () => {
+    const { archive, retention } = await open(6000)
+    await session(archive, run(T, 3))
+    retention.ms = 0
+
+    expect(shape(await cover(archive, 0, 99_000))).toEqual({
+      spans: [],
+      gaps: [[0, 6000, 'expired']],
+    })
+  })
+
   test('counts what replaces a fragment, and not what is replaced', async () => {
     const { archive } = await open(DAY_MS)
     await session(archive, run(T, 400))
