@@ -443,7 +443,7 @@ export function archiveContract(name: string, start: () => Promise<ArchiveEngine
       test.each([
         { rule: 'shows what is younger', ageMs: HOUR_MS - 1, hours: 1, visible: true },
         { rule: 'hides at the retention exactly', ageMs: HOUR_MS, hours: 1, visible: false },
-        { rule: 'hides everything at 0', ageMs: 0, hours: 0, visible: false },
+        { rule: 'hides behind a live buffer at 0', ageMs: 300_000, hours: 0, visible: false },
         { rule: 'shows ten years', ageMs: 87_599 * HOUR_MS, hours: 87_600, visible: true },
         { rule: 'hides after ten years', ageMs: 87_600 * HOUR_MS, hours: 87_600, visible: false },
         { rule: 'hides a stream that nobody knows', ageMs: 0, hours: null, visible: false },
@@ -463,6 +463,18 @@ export function archiveContract(name: string, start: () => Promise<ArchiveEngine
         if (visible) await expect(read).resolves.toMatchObject({ tracks: [VIDEO_TRACK] })
         else
           await expect(read).rejects.toMatchObject({ kind: 'not-found', code: 'FragmentNotFound' })
+      })
+
+      test('keeps a live buffer at 0, of which no range is listed', async () => {
+        const at = engine.clock.now() - 299_999
+        const [fragment] = await fill([{ at }])
+        retentionMs = 0
+
+        expect(await archive.after(YARD, null, 1)).toEqual([fragment])
+        expect(await archive.newest(YARD, 1)).toEqual([fragment])
+        expect(await archive.find(YARD, fragment!.fragmentNumber)).toEqual(fragment)
+        const range = { by: 'server', from: epochMs(at), to: epochMs(at + 1), limit: 1 } as const
+        expect(await archive.list(YARD, range)).toEqual([])
       })
 
       test('shows again what is still there when it is raised in time', async () => {
