@@ -21,7 +21,7 @@ const WRITER = fileURLToPath(new URL('../support/archive-writer.mjs', import.met
 const COMPILED = fileURLToPath(new URL('../../dist/archive/index.js', import.meta.url))
 const STREAMS = 20
 /** More rounds find rarer moments; docs/design/archive.md tells of a run with 100. */
-const ROUNDS = Number(process.env.KINORA_KILL_ROUNDS ?? 5)
+const ROUNDS = Number(process.env.TEST_KILL_ROUNDS ?? 5)
 const MAX_LINES = 4000
 
 type Persisted = {
@@ -79,7 +79,7 @@ test(
     }
     expect(persisted.length).toBeGreaterThan(ROUNDS)
     expect(recoveredChunks).toBeGreaterThan(ROUNDS)
-    if (process.env.KINORA_KILL_ROUNDS !== undefined) {
+    if (process.env.TEST_KILL_ROUNDS !== undefined) {
       console.log(
         `${ROUNDS} kills: ${persisted.length} acknowledged fragments in ${checkedBytes.size} chunks ` +
           `are there, ${longestLossMs} ms is the most of a stream that was lost`,

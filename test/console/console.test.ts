@@ -11,7 +11,7 @@ import { sharedMedia } from '../support/shared-media.ts'
 import { fakeState, startFakeService, type FakeState } from './fake-service.ts'
 
 /** Set to a folder to keep pictures of the pages. */
-const SCREENSHOTS = process.env.KINORA_SCREENSHOTS
+const SCREENSHOTS = process.env.TEST_SCREENSHOTS
 const DESKTOP = { width: 1280, height: 800 }
 const PHONE = { width: 390, height: 844 }
 
