@@ -59,6 +59,9 @@ export type ArchiveDeps = {
   readonly files?: ChunkStore
 }
 
+/** Live playback looks back so far; no space is made of it. */
+const LIVE_MS = 30_000
+
 const EXPIRY_INTERVAL_MS = 30_000
 
 /** With retention 0: KVS keeps no more for a live reader to begin with. Whichever is less. */
@@ -129,7 +132,8 @@ export class ChunkArchive implements Archive {
       minFreeBytes: options.minFreeBytes ?? null,
       readDisk: () => (deps.readDiskSize ?? readDiskSize)(directory),
       liveBytesOf: async (streamId) => liveBytes(await this.#states.get(streamId)),
-      isExempt: (streamId, chunk) => this.#isExempt(streamId, chunk),
+      isExempt: (streamId, chunk) =>
+        this.#isExempt(streamId, chunk) || this.#isLiveEdge(streamId, chunk),
       onEvicted: async (streamId, { chunkId }) =>
         (await this.#states.get(streamId))?.forgetChunk(chunkId),
     })
@@ -550,6 +554,12 @@ export class ChunkArchive implements Archive {
         this.#log.error({ err, streamId: deletion.streamId }, 'range not deleted yet')
       }
     }
+  }
+
+  /** A disk that somebody else fills does not take what live viewers see at the moment. */
+  #isLiveEdge(streamId: StreamId, { span }: FinishedChunk): boolean {
+    const isNewest = span.lastCounter + 1 >= this.#catalogue.stream(streamId).nextCounter
+    return isNewest && span.lastServerTimestamp > this.#deps.clock.now() - LIVE_MS
   }
 
   /** What nobody knows is deleted by nothing but {@link remove}. */
