@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { openArchive, type FragmentWriter } from '../../src/archive/index.ts'
 import type { Fragment } from '../../src/domain/fragment.ts'
 import { toStreamId } from '../../src/domain/stream.ts'
@@ -53,8 +53,13 @@ function clustersOf(path: string) {
   return { header: toOpenHeader(file.subarray(0, headerLength)), tracks, clusters }
 }
 
-describe.skipIf(sharedMedia('kvs_clusters.mkv') === null)('a real producer’s clusters', () => {
-  const source = clustersOf(sharedMedia('kvs_clusters.mkv')!)
+const PRODUCER = sharedMedia('kvs_clusters.mkv')
+
+describe.skipIf(PRODUCER === null)('a real producer’s clusters', () => {
+  let source: ReturnType<typeof clustersOf>
+  beforeAll(() => {
+    source = clustersOf(PRODUCER!)
+  })
 
   test('come back verbatim, and the chunk opens in ffprobe and mkvinfo while it grows', async () => {
     const { archive, media } = await openScratchArchive()

@@ -9,6 +9,7 @@ import type { Service } from '../support/service.ts'
 // Quotas, holds, deleted ranges and space over the control API and the commands, on recorded media.
 
 type Stream = {
+  readonly state: string
   readonly quotaBytes: number | null
   readonly archive: { readonly bytes: number; readonly oldest: number | null; newest: number }
 }
@@ -30,8 +31,9 @@ beforeAll(async () => {
   })
   await publisher.ended
   recorded = await eventually(async () => {
-    const { archive } = await getJson<Stream>(`${service.url}/control/v1/streams/yard`)
-    return archive.bytes > 0 && archive.oldest !== null ? archive : null
+    const { state, archive } = await getJson<Stream>(`${service.url}/control/v1/streams/yard`)
+    const isComplete = state === 'idle' && archive.bytes > 0
+    return isComplete && archive.oldest !== null ? archive : null
   })
 }, 60_000)
 afterAll(async () => {
@@ -59,12 +61,19 @@ test('a quota from the configuration is changed and lifted', async () => {
 })
 
 test('space is told over the control API and in the metrics', async () => {
-  const space = await getJson<object>(`${service.url}/control/v1/space`)
+  // Its last chunk may be on its way to its end.
+  const space = await eventually(async () => {
+    const { bytes } = (await stream()).archive
+    const answer = await getJson<{ streams: { bytes: number }[] }>(
+      `${service.url}/control/v1/space`,
+    )
+    return answer.streams[0]?.bytes === bytes ? answer : null
+  })
   const metrics = await (await fetch(`${service.url}/metrics`)).text()
 
   expect(space).toMatchObject({
     disk: { freeBytes: expect.any(Number) as number, minFreeBytes: expect.any(Number) as number },
-    streams: [{ stream: 'yard', bytes: recorded.bytes }],
+    streams: [{ stream: 'yard', bytes: (await stream()).archive.bytes }],
   })
   expect(metrics).toMatch(/^kinora_archive_disk_free_bytes \d/m)
   expect(metrics).toMatch(/^kinora_archive_disk_full_seconds /m)
