@@ -15,7 +15,7 @@ import { startHttpServer } from './api/http-server.ts'
 import { createKinesisApi } from './api/kinesis/index.ts'
 import { registerPlayback } from './api/playback/index.ts'
 import { openArchive } from './archive/index.ts'
-import { toClientHost, type Config } from './config/index.ts'
+import { toClientHost, toHttpUrl, type Config } from './config/index.ts'
 import { openMetaLeases } from './consume/index.ts'
 import { openDataStreams, type DataStreams } from './datastream/index.ts'
 import { openDetector, resolveModel } from './detect/index.ts'
@@ -142,7 +142,9 @@ async function startParts(
 
   // Consumers
   const leases = keep(await openMetaLeases({ meta, clock, log, node: 'local' }))
-  let publicUrl = config.publicUrl ?? '' // known once the port is
+  // Hooks fire with it from the first record on, so it must be known before any does; only a port
+  // that the system chooses (0, for tests) is known later.
+  let publicUrl = config.publicUrl ?? toHttpUrl(config, config.http.port)
   const notifier = keep(
     await startNotifier({
       dataStreams,
@@ -279,7 +281,7 @@ async function startParts(
     version,
     model: () =>
       model === null ? null : { name: model.manifest.name, labels: model.manifest.labels },
-    sessionOf: (name) => rtmp?.sessions().find(({ stream }) => stream === name) ?? null,
+    sessions: () => rtmp?.sessions() ?? [],
     notifier,
   })
   registerPlayback(fastify, {
@@ -314,8 +316,7 @@ async function startParts(
       await fastify.close()
     },
   })
-  const scheme = config.http.tlsCertFile === null ? 'http' : 'https'
-  publicUrl ||= `${scheme}://${toClientHost(config.http.host)}:${http.port}`
+  publicUrl = config.publicUrl ?? toHttpUrl(config, http.port)
   log.info({ version, publicUrl, rtmpUrl }, 'kinora is ready')
   return {
     publicUrl,

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { loadConfig, toClientHost, type Config } from '../config/index.ts'
+import { loadConfig, toHttpUrl, type Config } from '../config/index.ts'
 import { ServiceError } from '../domain/errors.ts'
 
 /** One command of the `kinora` program: its help and what it does. */
@@ -43,7 +43,7 @@ export async function callService(
   path: string,
   body?: unknown,
 ): Promise<unknown> {
-  const url = `${process.env.KINORA_URL ?? serviceUrl(config)}${path}`
+  const url = `${process.env.KINORA_URL ?? toHttpUrl(config)}${path}`
   const { adminToken } = config.auth
   let response: Response
   try {
@@ -72,7 +72,8 @@ export async function callService(
   return answer
 }
 
-function serviceUrl(config: Config): string {
-  const scheme = config.http.tlsCertFile === null ? 'http' : 'https'
-  return `${scheme}://${toClientHost(config.http.host)}:${config.http.port}`
+/** Prints an answer of the service: as JSON when asked to, else as text for people. */
+export function createPrinter(json: boolean | undefined) {
+  return (answer: unknown, text: () => string): void =>
+    console.log(json === true ? JSON.stringify(answer) : text())
 }

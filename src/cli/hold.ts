@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import {
   CONFIG_OPTION,
   callService,
+  createPrinter,
   readArguments,
   readConfig,
   UsageError,
@@ -56,8 +57,7 @@ What is past its retention and still on the disk is seen again while it is held.
     const [action, target, ...rest] = positionals
     if (rest.length > 0) throw new UsageError(`unexpected: ${rest.join(' ')}`)
     const config = readConfig(values.config)
-    const show = (answer: unknown, text: () => string) =>
-      console.log(values.json === true ? JSON.stringify(answer) : text())
+    const show = createPrinter(values.json)
     if (action === 'list' && target === undefined) {
       const answer = await callService(config, 'GET', '/control/v1/holds')
       show(answer, () => toLines((answer as { holds: readonly HoldAnswer[] }).holds))

@@ -3,6 +3,7 @@ import { systemClock } from '../platform/clock.ts'
 import {
   CONFIG_OPTION,
   callService,
+  createPrinter,
   readArguments,
   readConfig,
   UsageError,
@@ -66,8 +67,7 @@ The publish key is shown once, when the stream is created.`,
       ...(values.quota === undefined ? {} : { quotaBytes: toBytes(values.quota) }),
       ...(values['publish-key'] === undefined ? {} : { publishKey: values['publish-key'] }),
     }
-    const show = (answer: unknown, text: () => string) =>
-      console.log(values.json === true ? JSON.stringify(answer) : text())
+    const show = createPrinter(values.json)
     if (rest.length > 0) throw new UsageError(`unexpected: ${rest.join(' ')}`)
 
     if (action === 'list' && name === undefined) {

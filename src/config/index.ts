@@ -1,3 +1,3 @@
 export { toConfigReference } from './reference.ts'
 export { configSchema, type Config } from './schema.ts'
-export { isLoopback, loadConfig, toClientHost } from './load.ts'
+export { isLoopback, loadConfig, toClientHost, toHttpUrl } from './load.ts'

@@ -169,6 +169,12 @@ export function toClientHost(boundHost: string): string {
   return boundHost.includes(':') ? `[${boundHost}]` : boundHost
 }
 
+/** Where a client on this machine reaches the HTTP port, whatever port that came to be. */
+export function toHttpUrl({ http }: Config, port = http.port): string {
+  const scheme = http.tlsCertFile === null ? 'http' : 'https'
+  return `${scheme}://${toClientHost(http.host)}:${port}`
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -22,7 +22,7 @@ export type ControlApiOptions = {
   readonly publicUrl: () => string
   readonly version: string
   readonly model: () => { readonly name: string; readonly labels: readonly string[] } | null
-  readonly sessionOf: (streamName: string) => IngestSession | null
+  readonly sessions: () => readonly IngestSession[]
   readonly notifier: HookControl
 }
 
@@ -78,8 +78,8 @@ type NameParams = { Params: { name: string } }
 export function registerControlApi(fastify: FastifyInstance, options: ControlApiOptions): void {
   const { access, registry, archive } = options
 
-  const describeStream = async (info: StreamInfo) => {
-    const session = options.sessionOf(info.name)
+  const describeStream = async (info: StreamInfo, sessions = options.sessions()) => {
+    const session = sessions.find(({ stream }) => stream === info.name) ?? null
     return {
       name: info.name,
       createdAt: new Date(info.createdAt).toISOString(),
@@ -112,9 +112,11 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
       hooks: options.notifier.status(),
     }))
 
-    signedIn.get('/control/v1/streams', async () => ({
-      streams: await Promise.all(registry.list().map(describeStream)),
-    }))
+    signedIn.get('/control/v1/streams', async () => {
+      const sessions = options.sessions() // once for all: a snapshot of each is not free
+      const streams = registry.list().map((info) => describeStream(info, sessions))
+      return { streams: await Promise.all(streams) }
+    })
 
     signedIn.post<{ Body: Static<typeof createBody> }>(
       '/control/v1/streams',
@@ -146,7 +148,7 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
 
     signedIn.delete<NameParams>('/control/v1/streams/:name', async (request, reply) => {
       const info = registry.get(request.params.name)
-      if (options.sessionOf(info.name) !== null) {
+      if (options.sessions().some(({ stream }) => stream === info.name)) {
         throw new ServiceError('conflict', 'StreamBusy', `Stream ${info.name} is being published.`)
       }
       await archive.remove(info.streamId) // refuses while a session's last fragment is written
