@@ -4,7 +4,7 @@ import { existsSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { hasChromium, launchChromium } from '../support/chromium.ts'
+import { closeWhenTestEnds, hasChromium, launchChromium, VIDEO_SUITE } from '../support/chromium.ts'
 import { isInstalled } from '../support/installed.ts'
 import { scratchDirectory, untilTestEnds } from '../support/scratch.ts'
 import { sharedMedia } from '../support/shared-media.ts'
@@ -40,9 +40,7 @@ describe.runIf(hasChromium())('the console in Chromium', () => {
     const service = untilTestEnds(await startFakeService(state))
     const page = await browser.newPage({ viewport: options.viewport ?? DESKTOP })
     await options.prepare?.(page)
-    onTestFinished(async () => {
-      await page.close()
-    })
+    closeWhenTestEnds(page)
     const outside: string[] = []
     const errors: string[] = []
     page.on('request', (request) => {
@@ -201,7 +199,7 @@ describe.runIf(hasChromium())('the console in Chromium', () => {
     await again
   })
 
-  describe.skipIf(!isInstalled('ffmpeg', '-version'))('with video', () => {
+  describe.skipIf(!isInstalled('ffmpeg', '-version'))('with video', VIDEO_SUITE, () => {
     /** A live playlist with wall times, made by FFmpeg from a clip or a test picture. */
     async function startLiveHls(): Promise<string> {
       const directory = await scratchDirectory()
@@ -233,7 +231,11 @@ describe.runIf(hasChromium())('the console in Chromium', () => {
         if (ffmpeg.exitCode === null && ffmpeg.signalCode === null) await once(ffmpeg, 'exit')
       })
       const watcher = watch(directory)
-      while (!existsSync(join(directory, 's2.m4s'))) await once(watcher, 'change')
+      const ended = once(ffmpeg, 'exit').then(() => Promise.reject(new Error('ffmpeg ended')))
+      while (!existsSync(join(directory, 's2.m4s'))) {
+        await Promise.race([once(watcher, 'change'), ended])
+      }
+      ended.catch(() => undefined)
       watcher.close()
       return directory
     }

@@ -2,14 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { hasChromium, launchChromium } from '../support/chromium.ts'
+import { closeWhenTestEnds, hasChromium, launchChromium, VIDEO_SUITE } from '../support/chromium.ts'
 import { publishWithFfmpeg, ROOT, startService, type Service } from '../support/service.ts'
 
 // The console of the running service in a real browser: nothing between them is made up.
 
 const KEY = 'test-publish-key'
 
-describe.runIf(hasChromium())('the console, in Chromium, on the real service', () => {
+describe.runIf(hasChromium())('the console, in Chromium, on the real service', VIDEO_SUITE, () => {
   let directory: string
   let service: Service
   let publisher: ReturnType<typeof publishWithFfmpeg>
@@ -36,6 +36,7 @@ describe.runIf(hasChromium())('the console, in Chromium, on the real service', (
 
   test('shows the stream live with boxes over it, and lists detections that play', async () => {
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
+    closeWhenTestEnds(page)
     const errors: string[] = []
     page.on('pageerror', (error) => errors.push(error.message))
     await page.goto(service.url)
@@ -63,6 +64,5 @@ describe.runIf(hasChromium())('the console, in Chromium, on the real service', (
     await page.getByRole('button', { name: 'Back to live' }).waitFor({ state: 'detached' })
 
     expect(errors).toEqual([])
-    await page.close()
-  }, 90_000)
+  })
 })

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Archive } from '../../src/archive/index.ts'
 import { toStreamId } from '../../src/domain/stream.ts'
 import { sharedMedia } from '../support/shared-media.ts'
-import { hasChromium, launchChromium } from '../support/chromium.ts'
+import { closeWhenTestEnds, hasChromium, launchChromium, VIDEO_SUITE } from '../support/chromium.ts'
 import { addPlayerPage, playUntil, startPlaying } from './support/browser.ts'
 import { demux, type DemuxedFile } from './support/demux.ts'
 import { publishLive } from './support/publish-live.ts'
@@ -22,7 +22,7 @@ const streamId = toStreamId('camera', 0)
 const START = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
 const ALL = `?from=${START}&to=${START + 3600_000}`
 
-describe.skipIf(!hasChromium() || !haveMedia)('hls.js in Chromium', () => {
+describe.skipIf(!hasChromium() || !haveMedia)('hls.js in Chromium', VIDEO_SUITE, () => {
   let browser: Browser
   let camera: DemuxedFile
   let storage: TemporaryArchive
@@ -39,10 +39,10 @@ describe.skipIf(!hasChromium() || !haveMedia)('hls.js in Chromium', () => {
     archive = storage.archive
     served = await servePlayback({ archive, streamId, prepare: addPlayerPage })
     page = await browser.newPage()
+    closeWhenTestEnds(page)
     await page.goto(new URL('/player', served.baseUrl).href)
   })
   afterEach(async () => {
-    await page.close()
     await served[Symbol.asyncDispose]()
     await storage[Symbol.asyncDispose]()
   })
