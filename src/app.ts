@@ -20,7 +20,7 @@ import { openMetaLeases } from './consume/index.ts'
 import { openDataStreams, type DataStreams } from './datastream/index.ts'
 import { openDetector, resolveModel } from './detect/index.ts'
 import { startDetectionPipeline } from './detection-pipeline.ts'
-import { startRtmpServer } from './ingest/index.ts'
+import { LiveSessions, startRtmpServer } from './ingest/index.ts'
 import { startNotifier } from './notify/index.ts'
 import { createEvents } from './observe/events.ts'
 import type { Log } from './observe/log.ts'
@@ -196,17 +196,22 @@ async function startParts(
 
   // Edges
   let stopping = false
+  const sessions = new LiveSessions(
+    { registry, archive, ...observed },
+    {
+      fragmentTargetMs: config.archive.fragmentTargetMs,
+      maxFragmentMs: config.archive.maxFragmentMs,
+    },
+  )
   const rtmp = config.rtmp.enabled
     ? await blaming('rtmp.host, rtmp.port', () =>
         startRtmpServer(
-          { registry, archive, ...observed },
+          { registry, archive, sessions, ...observed },
           {
             host: config.rtmp.host,
             port: config.rtmp.port,
             app: config.rtmp.app,
             maxConnections: config.rtmp.maxConnections,
-            fragmentTargetMs: config.archive.fragmentTargetMs,
-            maxFragmentMs: config.archive.maxFragmentMs,
           },
         ),
       )
@@ -281,7 +286,7 @@ async function startParts(
     version,
     model: () =>
       model === null ? null : { name: model.manifest.name, labels: model.manifest.labels },
-    sessions: () => rtmp?.sessions() ?? [],
+    sessions: () => sessions.list(),
     notifier,
   })
   registerPlayback(fastify, {

@@ -57,6 +57,10 @@ export class IngestPublisher {
     return this.#deps.writer.queuedBytes
   }
 
+  get lastSampleAt(): EpochMs | null {
+    return this.#lastSampleAt
+  }
+
   /** Which kinds of tracks the peer announced; without it, video and audio are waited for. */
   expect(kinds: readonly Track['kind'][]): void {
     this.#gate?.expect(kinds)

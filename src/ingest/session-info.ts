@@ -7,15 +7,30 @@ import { parseHevcConfig, toHevcCodecString } from '../media/nal/hevc-config.ts'
 /** One publishing session as the API and the console show it. */
 export type IngestSession = {
   readonly stream: string
-  readonly protocol: 'rtmp' | 'rtmps'
+  readonly protocol: IngestProtocol
   /** Address and port. */
   readonly peer: string
   readonly startedAt: EpochMs
+  /** `null` where the protocol hides it: TCP repairs loss by itself. */
+  readonly transport: TransportFacts | null
   readonly lastSampleAt: EpochMs | null
   readonly tracks: readonly TrackInfo[]
   /** Over the last five seconds. */
   readonly bitrateBps: number
   readonly frameRate: number
+}
+
+/** Pulled ones are named after what we call: `rtsp-pull`. */
+export type IngestProtocol =
+  'rtmp' | 'rtmps' | 'rtsp' | 'rtsps' | 'rtsp-pull' | 'rtmp-pull' | 'http-flv-pull'
+
+/** Of RTP, since the session began; docs/design/ingest.md has the definitions. */
+export type TransportFacts = {
+  readonly lower: 'tcp' | 'udp'
+  readonly packetsReceived: number
+  readonly packetsLost: number
+  /** RFC 3550 §6.4.1, the largest of the tracks. */
+  readonly jitterMs: number
 }
 
 export type TrackInfo = {

@@ -4,10 +4,11 @@ import type { StreamId } from '../domain/stream.ts'
 import type { Clock } from '../platform/clock.ts'
 import { createDeferred, type Deferred } from '../platform/deferred.ts'
 import type { StreamInfo, StreamRegistry } from '../registry/index.ts'
+import type { Authorisation } from './live-sessions.ts'
 
 /**
- * Who may publish on which stream: checks the key, then claims the stream by opening its one writer.
- * In this order, so that nothing a stranger sends reaches a stream.
+ * Who may publish on which stream: {@link StreamClaims.authorise} checks the key, then
+ * {@link StreamClaims.claim} takes the stream by opening its one writer. In this order, so that nothing a stranger sends reaches a stream.
  */
 export class StreamClaims {
   readonly #deps: StreamClaimsDeps
@@ -18,23 +19,30 @@ export class StreamClaims {
   }
 
   /**
+   * @throws ServiceError `unauthenticated`/`PublishUnauthorized` for a wrong key and for an unknown
+   *   stream alike
+   */
+  authorise(name: string, authorisation: Authorisation): StreamInfo {
+    const { registry } = this.#deps
+    const accepted =
+      authorisation.kind === 'verified' || registry.acceptsPublishKey(name, authorisation.key)
+    const info = accepted ? registry.find(name) : null
+    if (info !== null) return info
+    throw new ServiceError(
+      'unauthenticated',
+      'PublishUnauthorized',
+      'There is no such stream, or its publish key is another.',
+    )
+  }
+
+  /**
    * An encoder that reconnects at once is not refused: a former publisher is given a moment to leave,
    * since the end of its connection may reach us after the beginning of the next, and the time to
    * persist its last fragment.
    *
-   * @throws ServiceError `unauthenticated`/`PublishUnauthorized` for a wrong key and for an unknown
-   *   stream alike, `conflict`/`StreamBusy` while another publisher is there, `unavailable`
+   * @throws ServiceError `conflict`/`StreamBusy` while another publisher is there, `unavailable`
    */
-  async claim(name: string, key: string): Promise<StreamClaim> {
-    const accepted = this.#deps.registry.acceptsPublishKey(name, key)
-    const info = accepted ? this.#deps.registry.find(name) : null
-    if (info === null) {
-      throw new ServiceError(
-        'unauthenticated',
-        'PublishUnauthorized',
-        'There is no such stream, or its publish key is another.',
-      )
-    }
+  async claim(info: StreamInfo): Promise<StreamClaim> {
     const former = this.#holders.get(info.streamId)
     if (former !== undefined) await this.#waitFor(former)
     const writer = await this.#deps.archive.openWriter(info.streamId)

@@ -3,12 +3,19 @@ import { ServiceError } from '../domain/errors.ts'
 import { parseStreamName, toStreamId, type StreamId } from '../domain/stream.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { MetaStore } from '../platform/meta-store.ts'
-import type { StreamInfo, StreamRegistry } from './stream-registry.ts'
+import {
+  DIGEST_REALM,
+  type DigestAlgorithm,
+  type StreamInfo,
+  type StreamRegistry,
+} from './stream-registry.ts'
 
 type StreamRow = Omit<StreamInfo, 'streamId'> & {
   readonly streamId: string
   /** SHA-256 of the publish key, hex. Keys are random or at least 8 characters; never kept plain. */
   readonly publishKeySha256: string
+  /** For digest authentication, which the key's hash cannot answer: see `publishDigest`. */
+  readonly publishDigests: Readonly<Record<DigestAlgorithm, string>>
 }
 
 const PREFIX = 'stream'
@@ -72,7 +79,7 @@ class MetaStreamRegistry implements StreamRegistry {
       retentionHours: options.retentionHours,
       ...toQuota(options.quotaBytes),
       version: 1,
-      publishKeySha256: sha256(publishKey).toString('hex'),
+      ...toKeyHashes(name, publishKey),
     }
     const created = await this.#meta.commit({
       conditions: [{ key: [PREFIX, name], equals: null }],
@@ -98,10 +105,7 @@ class MetaStreamRegistry implements StreamRegistry {
       ...kept,
       ...toQuota(change.quotaBytes === undefined ? quotaBytes : change.quotaBytes),
       retentionHours: change.retentionHours ?? row.retentionHours,
-      publishKeySha256:
-        change.publishKey === undefined
-          ? row.publishKeySha256
-          : sha256(change.publishKey).toString('hex'),
+      ...(change.publishKey === undefined ? {} : toKeyHashes(name, change.publishKey)),
       version: row.version + 1,
     }
     const updated = await this.#meta.commit({
@@ -126,6 +130,10 @@ class MetaStreamRegistry implements StreamRegistry {
     return timingSafeEqual(sha256(key), Buffer.from(expected, 'hex'))
   }
 
+  publishDigest(name: string, algorithm: DigestAlgorithm): string {
+    return this.#rows.get(name)?.publishDigests[algorithm] ?? NO_KEY
+  }
+
   #row(name: string): StreamRow {
     const row = this.#rows.get(name)
     if (row === undefined) {
@@ -138,7 +146,20 @@ class MetaStreamRegistry implements StreamRegistry {
 /** No text has this hash, as far as anybody knows. */
 const NO_KEY = '0'.repeat(64)
 
-function toStreamInfo({ publishKeySha256: _, ...row }: StreamRow): StreamInfo {
+function toKeyHashes(name: string, key: string) {
+  const a1 = `${name}:${DIGEST_REALM}:${key}`
+  const digest = (algorithm: string) => createHash(algorithm).update(a1).digest('hex')
+  return {
+    publishKeySha256: sha256(key).toString('hex'),
+    publishDigests: { MD5: digest('md5'), 'SHA-256': digest('sha256') },
+  }
+}
+
+function toStreamInfo({
+  publishKeySha256: _,
+  publishDigests: _digests,
+  ...row
+}: StreamRow): StreamInfo {
   return { ...row, streamId: row.streamId as StreamId }
 }
 

@@ -14,6 +14,9 @@ export type StreamInfo = {
   readonly version: number
 }
 
+export type DigestAlgorithm = 'MD5' | 'SHA-256'
+export const DIGEST_REALM = 'kinora'
+
 /** The named video streams. Survives restarts; changes are durable when they resolve. */
 export interface StreamRegistry {
   /** In order of the name. */
@@ -38,4 +41,10 @@ export interface StreamRegistry {
   delete(name: string): Promise<void>
   /** Constant-time; false for an unknown stream too, so that a guess learns nothing. */
   acceptsPublishKey(name: string, key: string): boolean
+  /**
+   * H(A1) of RFC 7616 §3.4.2 for a publisher whose user name is the stream's name, whose realm is
+   * {@link DIGEST_REALM} and whose password is the publish key: lower-case hex. For an unknown stream
+   * too: a value that nothing matches.
+   */
+  publishDigest(name: string, algorithm: DigestAlgorithm): string
 }

@@ -4,8 +4,7 @@ import { ServiceError } from '../../domain/errors.ts'
 import type { EpochMs } from '../../domain/time.ts'
 import { createDeferred } from '../../platform/deferred.ts'
 import type { IngestDeps } from '../ingest-deps.ts'
-import type { IngestSession } from '../session-info.ts'
-import type { StreamClaims } from '../stream-claims.ts'
+import type { LiveSessions, SessionEndReason } from '../live-sessions.ts'
 import {
   ChunkStreamReader,
   DEFAULT_CHUNK_BYTES,
@@ -17,7 +16,7 @@ import { toChunks, type OutgoingMessage } from './chunk-writer.ts'
 import { acknowledgement, pingRequest, TYPE_WINDOW_ACK_SIZE } from './commands.ts'
 import { HANDSHAKE_BYTES, ServerHandshake } from './handshake.ts'
 import type { PacedReader, ReadPacer } from './read-pacer.ts'
-import { RtmpRefusal, RtmpSession, type SessionEndReason } from './session.ts'
+import { RtmpRefusal, RtmpSession } from './session.ts'
 
 /**
  * One RTMP socket: handshake, chunks, acknowledgements, timeouts, backpressure, and the wall behind
@@ -61,6 +60,7 @@ export class RtmpConnection {
     this.#session = new RtmpSession(
       {
         ...deps,
+        signal: this.#over.signal,
         send: (message) => this.#send(message),
         onPublishing: () => {
           this.#authorised = true
@@ -77,15 +77,6 @@ export class RtmpConnection {
       if (!this.#suspended) this.#close(this.#peerGone)
     })
     void this.#watch()
-  }
-
-  /** What it publishes; `null` while it does not. */
-  snapshot(): IngestSession | null {
-    const publishing = this.#session.publishing
-    if (publishing === null) return null
-    const { protocol, peer } = this.#options
-    const { stream, startedAt, publisher } = publishing
-    return { stream, protocol, peer, startedAt, ...publisher.snapshot() }
   }
 
   /** Resolves when it is closed and all that it published is persisted or given up. */
@@ -228,14 +219,14 @@ export class RtmpConnection {
       }
       let silentTicks = 0
       let ticksWithoutMedia = 0
-      let lastSampleAt = this.snapshot()?.lastSampleAt ?? null
+      let lastSampleAt = this.#session.publishing?.publisher.lastSampleAt ?? null
       while (silentTicks < 2 && ticksWithoutMedia < MEDIA_IDLE_TICKS) {
         this.#heardSinceTick = false
         await this.#deps.clock.sleep(idleTimeoutMs / 2, this.#over.signal)
         // While we do not read, for the disk's sake, silence says nothing about the peer.
         silentTicks = this.#heardSinceTick || this.#suspended ? 0 : silentTicks + 1
         if (silentTicks === 1) this.#send(pingRequest(0))
-        const sampleAt = this.snapshot()?.lastSampleAt ?? null
+        const sampleAt = this.#session.publishing?.publisher.lastSampleAt ?? null
         const hasMoved = sampleAt !== lastSampleAt || this.#suspended
         ticksWithoutMedia = hasMoved ? 0 : ticksWithoutMedia + 1
         lastSampleAt = sampleAt
@@ -299,7 +290,7 @@ export class RtmpConnection {
 }
 
 export type RtmpConnectionDeps = IngestDeps & {
-  readonly claims: StreamClaims
+  readonly sessions: LiveSessions
   readonly pacer: ReadPacer
 }
 
@@ -307,8 +298,6 @@ export type RtmpConnectionOptions = {
   readonly protocol: 'rtmp' | 'rtmps'
   readonly peer: string
   readonly app: string
-  readonly fragmentTargetMs: number
-  readonly maxFragmentMs: number
   /** From accepting the connection to publishing. */
   readonly handshakeTimeoutMs: number
   /** Without a byte from the peer; it is pinged after half of it. */

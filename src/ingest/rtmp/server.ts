@@ -1,8 +1,7 @@
 import { createServer, type DropArgument, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import type { IngestDeps } from '../ingest-deps.ts'
-import type { IngestSession } from '../session-info.ts'
-import { StreamClaims } from '../stream-claims.ts'
+import type { LiveSessions } from '../live-sessions.ts'
 import { RtmpConnection } from './connection.ts'
 import { PACED_HIGH_WATER_MARK, ReadPacer } from './read-pacer.ts'
 
@@ -10,8 +9,6 @@ import { PACED_HIGH_WATER_MARK, ReadPacer } from './read-pacer.ts'
 export interface RtmpServer extends AsyncDisposable {
   /** The one it listens on, also when 0 was asked for. */
   readonly port: number
-  /** Who publishes now. */
-  sessions(): readonly IngestSession[]
   /** Stops accepting, completes all open fragments, closes all connections. */
   close(): Promise<void>
 }
@@ -22,10 +19,6 @@ export type RtmpServerOptions = {
   readonly port: number
   /** First part of the path of publishing URLs; default `live`. */
   readonly app?: string
-  /** Fragments are cut at the first key frame after this; default 2000. */
-  readonly fragmentTargetMs?: number
-  /** Longer GOPs are split; default 20,000, at most 31,767. */
-  readonly maxFragmentMs?: number
   /** Default 1000. */
   readonly maxConnections?: number
   /** From accepting a connection to publishing; default 10,000. */
@@ -40,8 +33,6 @@ export type RtmpServerOptions = {
 
 const DEFAULTS = {
   app: 'live',
-  fragmentTargetMs: 2_000,
-  maxFragmentMs: 20_000,
   maxConnections: 1_000,
   handshakeTimeoutMs: 10_000,
   idleTimeoutMs: 30_000,
@@ -50,12 +41,11 @@ const DEFAULTS = {
 
 /** Resolves when it listens; rejects as `listen` fails. */
 export async function startRtmpServer(
-  deps: IngestDeps,
+  deps: IngestDeps & { readonly sessions: LiveSessions },
   options: RtmpServerOptions,
 ): Promise<RtmpServer> {
   const settings = { ...DEFAULTS, ...definedOnly(options) }
   const protocol = options.tls === undefined ? 'rtmp' : 'rtmps'
-  const claims = new StreamClaims(deps)
   const pacer = new ReadPacer()
   const connections = new Set<RtmpConnection>()
   const sockets = new Set<Socket>()
@@ -64,7 +54,7 @@ export async function startRtmpServer(
     const peer = `${socket.remoteAddress}:${socket.remotePort}`
     const connection = new RtmpConnection(
       socket,
-      { ...deps, claims, pacer },
+      { ...deps, pacer },
       { ...settings, protocol, peer },
     )
     connections.add(connection)
@@ -102,8 +92,6 @@ export async function startRtmpServer(
   }
   return {
     port: portOf(server),
-    sessions: () =>
-      [...connections].map((connection) => connection.snapshot()).filter((s) => s !== null),
     close: () => (closed ??= close()),
     [Symbol.asyncDispose]: () => (closed ??= close()),
   }

@@ -1,8 +1,7 @@
 import { ServiceError } from '../../domain/errors.ts'
 import type { EpochMs } from '../../domain/time.ts'
 import type { IngestDeps } from '../ingest-deps.ts'
-import { IngestPublisher, type PublisherSnapshot } from '../publisher.ts'
-import type { StreamClaim, StreamClaims } from '../stream-claims.ts'
+import type { LiveSession, LiveSessions, SessionEndReason } from '../live-sessions.ts'
 import type { RtmpMessage } from './chunk-stream.ts'
 import type { OutgoingMessage } from './chunk-writer.ts'
 import * as commands from './commands.ts'
@@ -33,8 +32,8 @@ export class RtmpSession {
     this.#options = options
   }
 
-  get publishing(): PublishingView | null {
-    return this.#state.name === 'publishing' ? this.#state : null
+  get publishing(): LiveSession | null {
+    return this.#state.name === 'publishing' ? this.#state.live : null
   }
 
   /**
@@ -69,7 +68,7 @@ export class RtmpSession {
   async end(reason: SessionEndReason): Promise<void> {
     const state = this.#state
     this.#state = { name: 'ended' }
-    if (state.name === 'publishing') await this.#unpublish(state, reason)
+    if (state.name === 'publishing') await state.live.end(reason)
     // A claim that comes now is given back; whoever closes us may close the archive next.
     else await this.#claiming?.catch(() => undefined)
   }
@@ -173,58 +172,40 @@ export class RtmpSession {
     const before = this.#state
     if (before.name !== 'connected') throw new RtmpProtocolError(`publish in ${before.name}`)
     const request = commands.parsePublish(command)
-    const claim = await this.#claim(
-      request.stream,
-      request.key ?? before.key ?? '',
-      messageStreamId,
-    )
-    // The connection may have gone while we waited: then nobody publishes.
-    if (this.#state !== before) {
-      await claim.release(async () => undefined)
+    const live = await this.#open(request.stream, request.key ?? before.key ?? '', messageStreamId)
+    if (this.#deps.signal.aborted) {
+      await live.end('peer-closed')
       return
     }
-
-    const stream = claim.info.name
-    const publisher = new IngestPublisher(
-      {
-        writer: claim.writer,
-        now: () => this.#deps.clock.now(),
-        events: this.#deps.events,
-        metrics: this.#deps.metrics,
-        log: this.#deps.log,
-      },
-      {
-        stream,
-        fragmentTargetMs: this.#options.fragmentTargetMs,
-        maxFragmentMs: this.#options.maxFragmentMs,
-      },
-    )
     this.#state = {
       name: 'publishing',
       key: before.key,
-      stream,
       messageStreamId,
-      claim,
-      publisher,
-      intake: new MediaIntake(publisher),
-      startedAt: this.#deps.clock.now(),
+      live,
+      intake: new MediaIntake(live.publisher),
     }
     this.#deps.onPublishing()
     this.#deps.send(commands.streamBegin(messageStreamId))
     this.#deps.send(
-      commands.onStatus(messageStreamId, 'NetStream.Publish.Start', `Publishing ${stream}.`),
+      commands.onStatus(
+        messageStreamId,
+        'NetStream.Publish.Start',
+        `Publishing ${live.info.name}.`,
+      ),
     )
-    this.#deps.events.sessionStarted({
-      protocol: this.#options.protocol,
-      stream,
-      peer: this.#options.peer,
-    })
   }
 
   /** 1. the key, 2. the stream's one writer; a failure of either becomes the peer's answer. */
-  async #claim(stream: string, key: string, messageStreamId: number): Promise<StreamClaim> {
+  async #open(stream: string, key: string, messageStreamId: number): Promise<LiveSession> {
+    const { protocol, peer } = this.#options
     try {
-      return await this.#deps.claims.claim(stream, key)
+      return await this.#deps.sessions.open({
+        stream,
+        authorisation: { kind: 'publish-key', key },
+        protocol,
+        peer,
+        signal: this.#deps.signal,
+      })
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error
       const [reason, status] = REFUSALS[error.kind] ?? OTHER_REFUSAL
@@ -250,22 +231,9 @@ export class RtmpSession {
     if (id !== state.messageStreamId) return null
     this.#state = { name: 'connected', key: state.key }
     this.#deps.send(
-      commands.onStatus(id, 'NetStream.Unpublish.Success', `Published ${state.stream}.`),
+      commands.onStatus(id, 'NetStream.Unpublish.Success', `Published ${state.live.info.name}.`),
     )
-    return this.#unpublish(state, 'unpublished')
-  }
-
-  async #unpublish(state: Publishing, reason: SessionEndReason): Promise<void> {
-    try {
-      await state.claim.release(() => state.publisher.end())
-    } finally {
-      this.#deps.events.sessionEnded({
-        protocol: this.#options.protocol,
-        stream: state.stream,
-        peer: this.#options.peer,
-        reason,
-      })
-    }
+    return state.live.end('unpublished')
   }
 }
 
@@ -292,18 +260,10 @@ const REFUSALS: Partial<
 }
 const OTHER_REFUSAL = ['failed', 'NetStream.Publish.Failed'] as const
 
-export type SessionEndReason =
-  | 'unpublished'
-  | 'peer-closed'
-  | 'connection-error'
-  | 'idle'
-  | 'protocol-error'
-  | 'slow-reader'
-  | 'shutdown'
-  | 'internal'
-
 export type RtmpSessionDeps = IngestDeps & {
-  readonly claims: StreamClaims
+  readonly sessions: LiveSessions
+  /** Aborts with the connection. */
+  readonly signal: AbortSignal
   readonly send: (message: OutgoingMessage) => void
   /** The peer is authorised from here on. */
   readonly onPublishing: () => void
@@ -315,26 +275,15 @@ export type RtmpSessionOptions = {
   readonly app: string
   readonly windowBytes: number
   readonly chunkBytes: number
-  readonly fragmentTargetMs: number
-  readonly maxFragmentMs: number
-}
-
-export type PublishingView = {
-  readonly stream: string
-  readonly startedAt: EpochMs
-  readonly publisher: { snapshot(): PublisherSnapshot; readonly queuedBytes: number }
 }
 
 type Publishing = {
   readonly name: 'publishing'
   /** From the URL, for another publish on this connection. */
   readonly key: string | null
-  readonly stream: string
   readonly messageStreamId: number
-  readonly claim: StreamClaim
-  readonly publisher: IngestPublisher
+  readonly live: LiveSession
   readonly intake: MediaIntake
-  readonly startedAt: EpochMs
 }
 
 type SessionState =

@@ -1,77 +1,21 @@
-import { join } from 'node:path'
-import { openArchive, type Archive } from '../../../src/archive/index.ts'
 import {
   startRtmpServer,
   type IngestDeps,
   type RtmpServerOptions,
 } from '../../../src/ingest/index.ts'
-import { toSamples } from '../../../src/media/matroska/scanner.ts'
-import { systemClock } from '../../../src/platform/clock.ts'
-import { openStreamRegistry } from '../../../src/registry/index.ts'
-import { createObserved } from '../../support/observed.ts'
-import { scratchDirectory, scratchMetaStore, untilTestEnds } from '../../support/scratch.ts'
+import { untilTestEnds } from '../../support/scratch.ts'
+import { openIngestFixture } from '../ingest-fixture.ts'
 
-export const KEY = 'correct-horse'
+export { KEY } from '../ingest-fixture.ts'
 
-/** A listening server on the real archive and registry, with a stream `x`; gone after the test. */
+/** A listening server in front of {@link openIngestFixture}. */
 export async function startFixture(
   options: Partial<RtmpServerOptions> = {},
   replace: (deps: IngestDeps) => Partial<IngestDeps> = () => ({}),
 ) {
-  const observed = createObserved()
-  const meta = await scratchMetaStore()
-  const registry = await openStreamRegistry(meta, systemClock)
-  const { info } = await registry.create({ name: 'x', retentionHours: 24, publishKey: KEY })
-  const archive = untilTestEnds(
-    await openArchive(
-      { directory: join(await scratchDirectory(), 'media'), meta, clock: systemClock, ...observed },
-      {
-        retentionMsOf: () => 86_400_000,
-        nameOf: () => 'x',
-        maxQueuedBytes: 64 << 20,
-        maxChunkBytes: 1 << 30,
-      },
-    ),
-  )
-  const deps: IngestDeps = { registry, archive, clock: systemClock, ...observed }
+  const fixture = await openIngestFixture(replace)
   const server = untilTestEnds(
-    await startRtmpServer(
-      { ...deps, ...replace(deps) },
-      { host: '127.0.0.1', port: 0, ...options },
-    ),
+    await startRtmpServer(fixture.deps, { host: '127.0.0.1', port: 0, ...options }),
   )
-  const event = (name: string, field: Record<string, unknown> = {}) =>
-    observed.recorder.first(
-      (each) =>
-        each.name === name &&
-        Object.entries(field).every(([key, value]) => each.fields[key] === value),
-    )
-  return {
-    server,
-    port: server.port,
-    streamId: info.streamId,
-    archive,
-    registry,
-    observed,
-    event,
-    events: (name: string) => observed.recorder.items.filter((each) => each.name === name),
-    stored: () => readStored(archive, info.streamId),
-  }
-}
-
-/** Everything that is persisted, in order. */
-async function readStored(archive: Archive, streamId: Parameters<Archive['after']>[0]) {
-  const fragments = await archive.after(streamId, null, 10_000)
-  return Promise.all(
-    fragments.map(async (fragment) => {
-      const { tracks, bytes } = await archive.read(fragment)
-      const samples = toSamples(bytes, tracks).map((sample) => ({
-        trackNumber: sample.trackNumber,
-        ptsMs: sample.ptsMs,
-        isKey: sample.isKey,
-        data: Buffer.from(sample.data),
-      }))
-      return { fragment, tracks, samples }
-    }),
-  )
+  return { ...fixture, server, port: server.port }
 }

@@ -43,12 +43,12 @@ const describeSample = (s: { trackNumber: number; isKey: boolean; data: Buffer }
 
 describe('a publisher', () => {
   test('is stored sample for sample, and seen while it publishes', async () => {
-    const { port, server, stored, event } = await startFixture()
+    const { port, sessions, stored, event } = await startFixture()
     const client = await RtmpClient.publishing(port, NAME)
     sendTwoGops(client)
     await event('fragmentPersisted')
 
-    expect(server.sessions()).toMatchObject([
+    expect(sessions.list()).toMatchObject([
       {
         stream: 'x',
         protocol: 'rtmp',
@@ -66,7 +66,7 @@ describe('a publisher', () => {
     const [first, second] = fragments
     expect(second!.fragment.producerTimestamp - first!.fragment.producerTimestamp).toBe(2000)
     expect([first!.fragment.discontinuity, second!.fragment.discontinuity]).toEqual([true, false])
-    expect(server.sessions()).toEqual([])
+    expect(sessions.list()).toEqual([])
   })
 
   test('keeps a negative composition time', async () => {
@@ -691,7 +691,7 @@ describe('the server', () => {
       ])
       expect(made.status).toBe(0)
       const tls = { cert: readFileSync(certFile), key: readFileSync(keyFile) }
-      const { port, server, event, stored } = await startFixture({ tls })
+      const { port, sessions, event, stored } = await startFixture({ tls })
       const plain = await RtmpClient.connect(port)
       plain.send(handshake())
       await plain.closed
@@ -703,7 +703,7 @@ describe('the server', () => {
       await client.status('NetStream.Publish.Start')
       sendTwoGops(client)
       await event('fragmentPersisted')
-      expect(server.sessions()).toMatchObject([{ protocol: 'rtmps' }])
+      expect(sessions.list()).toMatchObject([{ protocol: 'rtmps' }])
       await client.end()
       await event('sessionEnded', { protocol: 'rtmps' })
       expect(await stored()).toHaveLength(2)

@@ -70,6 +70,7 @@ function oneStream(streamId: StreamId): StreamRegistry {
     update: unused,
     delete: unused,
     acceptsPublishKey: () => false,
+    publishDigest: () => '',
   }
 }
 

@@ -1,0 +1,150 @@
+import type { EpochMs } from '../domain/time.ts'
+import type { StreamInfo } from '../registry/index.ts'
+import type { IngestDeps } from './ingest-deps.ts'
+import { IngestPublisher } from './publisher.ts'
+import type { IngestProtocol, IngestSession, TransportFacts } from './session-info.ts'
+import { StreamClaims, type StreamClaim } from './stream-claims.ts'
+
+/**
+ * Who publishes now, over all protocols: the one way from an authorised peer to its stream. A session
+ * has the stream's one writer until it ends; it is listed and announced once nobody can refuse it.
+ */
+export class LiveSessions {
+  readonly #deps: IngestDeps
+  readonly #options: LiveSessionsOptions
+  readonly #claims: StreamClaims
+  readonly #sessions = new Set<LiveSession>()
+
+  constructor(deps: IngestDeps, options: LiveSessionsOptions = {}) {
+    this.#deps = deps
+    this.#options = options
+    this.#claims = new StreamClaims(deps)
+  }
+
+  /** In order of their beginning. */
+  list(): readonly IngestSession[] {
+    return [...this.#sessions].map((session) => session.snapshot())
+  }
+
+  /**
+   * @throws ServiceError `unauthenticated`/`PublishUnauthorized` for an unknown stream or a wrong key,
+   *   `conflict`/`StreamBusy` while another publisher is there, `unavailable`; the signal's reason
+   */
+  async open(request: SessionRequest): Promise<LiveSession> {
+    const info = this.#claims.authorise(request.stream, request.authorisation)
+    const claim = await this.#claims.claim(info)
+    if (request.signal?.aborted ?? false) {
+      await claim.release(async () => undefined)
+      throw request.signal!.reason
+    }
+    const session = new LiveSession(this.#deps, claim, {
+      ...request,
+      fragmentTargetMs: this.#options.fragmentTargetMs ?? DEFAULT_FRAGMENT_TARGET_MS,
+      maxFragmentMs: this.#options.maxFragmentMs ?? DEFAULT_MAX_FRAGMENT_MS,
+      onEnded: () => this.#sessions.delete(session),
+    })
+    this.#sessions.add(session)
+    return session
+  }
+}
+
+/** One publisher of one stream. */
+export class LiveSession {
+  readonly info: StreamInfo
+  readonly publisher: IngestPublisher
+  readonly startedAt: EpochMs
+  readonly #deps: IngestDeps
+  readonly #claim: StreamClaim
+  readonly #options: LiveSessionOptions
+  #ended: Promise<void> | null = null
+
+  constructor(deps: IngestDeps, claim: StreamClaim, options: LiveSessionOptions) {
+    this.info = claim.info
+    this.startedAt = deps.clock.now()
+    this.#deps = deps
+    this.#claim = claim
+    this.#options = options
+    const { fragmentTargetMs, maxFragmentMs } = options
+    this.publisher = new IngestPublisher(
+      { ...deps, writer: claim.writer, now: () => deps.clock.now() },
+      { stream: claim.info.name, fragmentTargetMs, maxFragmentMs },
+    )
+    deps.events.sessionStarted(this.#name)
+  }
+
+  snapshot(): IngestSession {
+    const { transport } = this.#options
+    return {
+      ...this.#name,
+      startedAt: this.startedAt,
+      transport: transport?.() ?? null,
+      ...this.publisher.snapshot(),
+    }
+  }
+
+  /**
+   * Completes the open fragment and frees the stream. Safe more than once: the first reason counts.
+   * Resolves when all that was published is persisted or given up.
+   */
+  end(reason: SessionEndReason): Promise<void> {
+    return (this.#ended ??= this.#end(reason))
+  }
+
+  async #end(reason: SessionEndReason): Promise<void> {
+    try {
+      await this.#claim.release(() => this.publisher.end())
+    } finally {
+      this.#options.onEnded()
+      this.#deps.events.sessionEnded({ ...this.#name, reason })
+    }
+  }
+
+  get #name() {
+    const { protocol, peer } = this.#options
+    return { protocol, stream: this.info.name, peer }
+  }
+}
+
+export type LiveSessionsOptions = {
+  /** Fragments are cut at the first key frame after this; default 2000. */
+  readonly fragmentTargetMs?: number
+  /** Longer GOPs are split; default 20,000, at most 31,767. */
+  readonly maxFragmentMs?: number
+}
+
+export type SessionRequest = {
+  readonly stream: string
+  readonly authorisation: Authorisation
+  readonly protocol: IngestProtocol
+  /** Address and port. */
+  readonly peer: string
+  /** Aborts when the peer is gone while its claim waits: then nobody publishes. */
+  readonly signal?: AbortSignal
+  /** What the protocol knows of its way: loss, jitter. */
+  readonly transport?: () => TransportFacts
+}
+
+/** `verified`: a digest was checked, or we called the peer ourselves. */
+export type Authorisation =
+  { readonly kind: 'publish-key'; readonly key: string } | { readonly kind: 'verified' }
+
+export type SessionEndReason =
+  | 'unpublished'
+  | 'peer-closed'
+  | 'connection-error'
+  | 'idle'
+  | 'no-media'
+  | 'protocol-error'
+  | 'slow-reader'
+  | 'shutdown'
+  | 'source-changed'
+  | 'internal'
+
+type LiveSessionOptions = SessionRequest & {
+  readonly fragmentTargetMs: number
+  readonly maxFragmentMs: number
+  readonly onEnded: () => void
+}
+
+const DEFAULT_FRAGMENT_TARGET_MS = 2_000
+const DEFAULT_MAX_FRAGMENT_MS = 20_000
