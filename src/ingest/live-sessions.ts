@@ -2,7 +2,7 @@ import type { EpochMs } from '../domain/time.ts'
 import type { StreamInfo } from '../registry/index.ts'
 import type { IngestDeps } from './ingest-deps.ts'
 import { IngestPublisher } from './publisher.ts'
-import type { IngestProtocol, IngestSession, TransportFacts } from './session-info.ts'
+import type { IngestProtocol, IngestSession, Reconnects, TransportFacts } from './session-info.ts'
 import { StreamClaims, type StreamClaim } from './stream-claims.ts'
 
 /**
@@ -57,6 +57,7 @@ export class LiveSession {
   readonly #claim: StreamClaim
   readonly #options: LiveSessionOptions
   #ended: Promise<void> | null = null
+  #reconnects: Reconnects = { count: 0, lastReason: null }
 
   constructor(deps: IngestDeps, claim: StreamClaim, options: LiveSessionOptions) {
     this.info = claim.info
@@ -72,11 +73,17 @@ export class LiveSession {
     deps.events.sessionStarted(this.#name)
   }
 
+  /** Of a pull: whoever tries again tells it here as soon as the session is there. */
+  noteReconnects(reconnects: Reconnects): void {
+    this.#reconnects = reconnects
+  }
+
   snapshot(): IngestSession {
     const { transport } = this.#options
     return {
       ...this.#name,
       startedAt: this.startedAt,
+      reconnects: this.#reconnects,
       transport: transport?.() ?? null,
       ...this.publisher.snapshot(),
     }

@@ -93,10 +93,22 @@ export class IngestPublisher {
     this.#openGateWhenDue()
   }
 
-  /** A sample of this stream that the protocol had to leave out. */
-  drop(reason: string): void {
-    this.#drop(reason, 1)
+  /** Samples of this stream that the protocol had to leave out. */
+  drop(reason: string, count = 1): void {
+    this.#drop(reason, count)
   }
+
+  /**
+   * The producer's clock said `wallMs` at media time `ticks` of the track: an RTCP sender report. It
+   * is believed as docs/design/ingest.md says. Any number of them, in any order with samples.
+   */
+  observeClock(_trackNumber: number, _reading: ClockReading): void {}
+
+  /**
+   * Media was lost on the way before the next sample of the track. What is stored next is marked,
+   * recording goes on. Calls before the same sample count once.
+   */
+  markLoss(_trackNumber: number): void {}
 
   /** Completes the open fragment; resolves when it is persisted or given up. */
   async end(): Promise<void> {
@@ -324,6 +336,13 @@ export type PublisherDeps = {
   readonly events: Events
   readonly metrics: Metrics
   readonly log: Log
+}
+
+export type ClockReading = {
+  /** Of the track's timescale, unwrapped as its samples' are; need not be a whole number. */
+  readonly ticks: number
+  /** Milliseconds since 1970, by the producer's clock; need not be a whole number. */
+  readonly wallMs: number
 }
 
 export type PublisherOptions = {

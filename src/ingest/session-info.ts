@@ -13,6 +13,7 @@ export type IngestSession = {
   readonly startedAt: EpochMs
   /** `null` where the protocol hides it: TCP repairs loss by itself. */
   readonly transport: TransportFacts | null
+  readonly reconnects: Reconnects
   readonly lastSampleAt: EpochMs | null
   readonly tracks: readonly TrackInfo[]
   /** Over the last five seconds. */
@@ -23,6 +24,14 @@ export type IngestSession = {
 /** Pulled ones are named after what we call: `rtsp-pull`. */
 export type IngestProtocol =
   'rtmp' | 'rtmps' | 'rtsp' | 'rtsps' | 'rtsp-pull' | 'rtmp-pull' | 'http-flv-pull'
+
+/** Of a stream's publisher, since the service started or its source was changed. */
+export type Reconnects = {
+  /** Attempts after the first one, failed ones included. */
+  readonly count: number
+  /** Why the last attempt before this session ended: a `PullFailure` or `SessionEndReason`. */
+  readonly lastReason: string | null
+}
 
 /** Of RTP, since the session began; docs/design/ingest.md has the definitions. */
 export type TransportFacts = {
