@@ -19,9 +19,15 @@ export interface Archive extends AsyncDisposable {
    * Persisted fragments inside the retention, in order of `range.by`; at most `range.limit`. By
    * producer time, of fragments that begin at the same instant only the one with the highest number:
    * a producer that sends a range again replaces it.
+   *
+   * @throws ServiceError `data-loss`/`ChunkDamaged` when fragments of the range can neither be read
+   *   nor listed, because both of a chunk's files are damaged or gone
    */
   list(streamId: StreamId, range: FragmentRange): Promise<readonly Fragment[]>
-  /** The first persisted fragments after the given one (`null`: from the oldest), by number. */
+  /**
+   * The first persisted fragments after the given one (`null`: from the oldest), by number. Leaves
+   * out what `list` would fail at: who follows a stream goes on behind it.
+   */
   after(
     streamId: StreamId,
     fragmentNumber: FragmentNumber | null,
@@ -29,11 +35,15 @@ export interface Archive extends AsyncDisposable {
   ): Promise<readonly Fragment[]>
   /** The newest persisted fragments, oldest of them first. Answered from memory for up to 32. */
   newest(streamId: StreamId, count: number): Promise<readonly Fragment[]>
-  /** `null` when it is not there, or hidden by retention. */
+  /**
+   * `null` when it is not there, or hidden by retention.
+   *
+   * @throws ServiceError `data-loss`/`ChunkDamaged` as {@link list}
+   */
   find(streamId: StreamId, fragmentNumber: FragmentNumber): Promise<Fragment | null>
   /**
-   * @throws ServiceError `not-found`/`FragmentNotFound` when the chunk is gone,
-   *   `data-loss`/`FragmentUnreadable` when the file is shorter than the index says
+   * @throws ServiceError `not-found`/`FragmentNotFound` when it was removed meanwhile,
+   *   `data-loss`/`FragmentUnreadable` when its file is missing, shorter or other than the index says
    */
   read(fragment: Fragment): Promise<StoredFragment>
   /**

@@ -115,14 +115,21 @@ export class Catalogue {
     return streamIds
   }
 
+  /** The only chunk that may hold this counter. */
+  async chunkOf(streamId: StreamId, counter: number): Promise<ChunkRow | null> {
+    const before = [Math.min(counter, MAX_COUNTER) + 1]
+    const range = { prefix: ['archive', 'chunk', streamId], before, reverse: true, limit: 1 }
+    for await (const { value } of this.#meta.entries<ChunkRow>(range)) return value
+    return null
+  }
+
   /** From the chunk that may hold this counter onwards. */
   async *chunksFrom(streamId: StreamId, counter: number): AsyncGenerator<ChunkRow> {
-    const prefix = ['archive', 'chunk', streamId]
-    let from = 0
-    const before = { prefix, before: [Math.min(counter, MAX_COUNTER) + 1], reverse: true, limit: 1 }
-    for await (const { value } of this.#meta.entries<ChunkRow>(before)) from = value.firstCounter
-    for await (const { value } of this.#meta.entries<ChunkRow>({ prefix, from: [from] }))
-      yield value
+    const first = await this.chunkOf(streamId, counter)
+    if (first !== null) yield first
+    const from = [first === null ? 0 : first.firstCounter + 1]
+    const range = { prefix: ['archive', 'chunk', streamId], from }
+    for await (const { value } of this.#meta.entries<ChunkRow>(range)) yield value
   }
 
   /** Newest first. */

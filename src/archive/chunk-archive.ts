@@ -26,7 +26,7 @@ import { Catalogue, type FinishedChunk } from './catalogue.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import { ClockDoubt } from './clock-doubt.ts'
 import { CoverageSearch } from './coverage-search.ts'
-import { firstCounterOf } from './chunk-layout.ts'
+import { firstCounterOf, streamIdOf } from './chunk-layout.ts'
 import { ChunkReader, fragmentNotFound } from './chunk-reader.ts'
 import { ChunkRemoval } from './chunk-removal.ts'
 import { ChunkSearch } from './chunk-search.ts'
@@ -115,7 +115,11 @@ export class ChunkArchive implements Archive {
     this.#log = deps.log.child({ component: 'archive' })
     this.#doubt = new ClockDoubt(deps.clock.now(), EXPIRY_INTERVAL_MS)
     const catalogue = new Catalogue(deps.meta)
-    const reader = new ChunkReader(directory, files)
+    const reader = new ChunkReader({
+      ...{ directory, files },
+      onDamaged: ({ chunkId, path }, damage) =>
+        events.archiveDamaged({ stream: nameOf(streamIdOf(path)), chunkId, ...damage }),
+    })
     const removal = new ChunkRemoval({ directory, files, catalogue, reader, events, nameOf })
     this.#catalogue = catalogue
     this.#reader = reader
@@ -230,19 +234,27 @@ export class ChunkArchive implements Archive {
     const isIt = (fragment: Fragment) => fragment.fragmentNumber === fragmentNumber
     const known = state.newest.find(isIt)
     if (known !== undefined) return visibility.showsFragment(known) ? known : null
-    const limit = 1
-    const found = await this.#search.fromCounter(state, parts.counter, { visibility, limit })
-    return found.find(isIt) ?? null
+    const found = await this.#search.byCounter(state, parts.counter, visibility)
+    return found !== null && isIt(found) ? found : null
   }
 
   async read(fragment: Fragment): Promise<StoredFragment> {
     const { streamId, place } = fragment
     const isShown = () => this.#visibility(streamId)?.showsFragment(fragment) ?? false
-    const chunk = this.#catalogue.chunk(streamId, firstCounterOf(place.chunkId))
-    if (!isShown() || chunk?.chunkId !== place.chunkId) throw fragmentNotFound(fragment)
-    const stored = await this.#reader.readFragment(chunk, fragment)
-    if (!isShown()) throw fragmentNotFound(fragment) // it may be half overwritten
-    return stored
+    const catalogued = () => {
+      const chunk = this.#catalogue.chunk(streamId, firstCounterOf(place.chunkId))
+      return chunk?.chunkId === place.chunkId ? chunk : null
+    }
+    const chunk = catalogued()
+    if (!isShown() || chunk === null) throw fragmentNotFound(fragment)
+    try {
+      const stored = await this.#reader.readFragment(chunk, fragment)
+      if (!isShown()) throw fragmentNotFound(fragment) // it may be half overwritten
+      return stored
+    } catch (error) {
+      if (catalogued() === null) throw fragmentNotFound(fragment) // it was removed meanwhile
+      throw error
+    }
   }
 
   async waitAfter(

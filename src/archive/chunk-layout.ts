@@ -63,6 +63,10 @@ export function toChunkPath(streamId: StreamId, chunkId: string, openedAt: Epoch
   return `${streamId}/${day}/${chunkId}.mkv`
 }
 
+export function streamIdOf(chunkPath: string): StreamId {
+  return chunkPath.slice(0, chunkPath.indexOf('/')) as StreamId
+}
+
 export function toSidecarPath(chunkPath: string): string {
   return chunkPath.replace(/\.mkv$/, '.idx')
 }

@@ -13,24 +13,48 @@ import { readChunkHeader } from './chunk-ending.ts'
 import { toSidecarPath } from './chunk-layout.ts'
 import type { ChunkStoreFile, ChunkStore } from './chunk-store.ts'
 import { isFileError } from './chunk-store.ts'
-import { decodeRow, decodeSidecar, ROW_BYTES, SIDECAR_HEADER_BYTES } from './fragment-row.ts'
-import type { FragmentRow } from './fragment-row.ts'
-import { readSidecarFile, rebuildSidecar } from './recovery.ts'
+import type { FsckCode } from './fsck/finding.ts'
+import { scanRows, writeSidecar } from './recovery.ts'
+import { sidecarBytes, SidecarRows } from './sidecar-rows.ts'
 
-/** Open chunk files, and sidecars in memory, kept for the next reader. The longest unused goes. */
+/** Open chunk files, and bytes of sidecars, kept for the next reader. The longest unused goes. */
 const MAX_OPEN_FILES = 64
-const MAX_SIDECARS = 64
+const MAX_SIDECAR_BYTES = 4 * 1024 * 1024
+
+/** Chunks that were said to be damaged; then it is said again. */
+const MAX_TOLD = 1000
+
+/** What a chunk's rows are read with: the first `fragments` of them, whatever comes behind. */
+export type RowFacts = { readonly fragments: number; readonly lastCounter: number }
+
+/** Rows of a chunk; `isComplete` is false when some cannot be read, which come behind these. */
+export type ChunkRows = { readonly rows: SidecarRows; readonly isComplete: boolean }
+
+export type ChunkReaderDeps = {
+  readonly directory: string
+  readonly files: ChunkStore
+  /** A chunk's files are not as they were written; told once for a chunk. */
+  readonly onDamaged: (chunk: ChunkRow, damage: ChunkDamage) => void
+}
+
+export type ChunkDamage = { readonly code: FsckCode; readonly detail: string }
 
 /** Reads fragments and rows back from chunks. */
 export class ChunkReader implements AsyncDisposable {
   readonly #directory: string
   readonly #files: ChunkStore
+  readonly #onDamaged: ChunkReaderDeps['onDamaged']
   readonly #openChunks = new Map<string, OpenChunk>()
-  readonly #sidecars = new Map<string, readonly FragmentRow[]>()
+  readonly #sidecars = new Map<string, ChunkRows>()
+  #sidecarBytes = 0
+  /** Sidecars that are read and not closed yet. */
+  readonly #closing = new Set<Promise<unknown>>()
+  readonly #told = new Set<string>()
 
-  constructor(directory: string, files: ChunkStore) {
+  constructor({ directory, files, onDamaged }: ChunkReaderDeps) {
     this.#directory = directory
     this.#files = files
+    this.#onDamaged = onDamaged
   }
 
   async readFragment(chunk: ChunkRow, fragment: Fragment): Promise<StoredFragment> {
@@ -44,51 +68,49 @@ export class ChunkReader implements AsyncDisposable {
       }
       return { header, tracks, bytes }
     } catch (error) {
-      const isSaid = error instanceof ServiceError && error.kind !== 'malformed-media'
-      if (isSaid) throw error
-      if (isFileError(error, 'ENOENT')) throw fragmentNotFound(fragment)
-      throw unreadable(fragment, 'The chunk file cannot be read.', error)
+      if (error instanceof ServiceError && error.kind === 'not-found') throw error
+      const said = toUnreadable(fragment, error)
+      const isMissing = isFileError(error, 'ENOENT')
+      this.#tell(chunk, { code: isMissing ? 'chunk-missing' : 'unreadable', detail: said.message })
+      throw said
     } finally {
       this.#release(open)
     }
   }
 
-  /** The rows of a finished chunk; made again from the chunk when its sidecar is gone or damaged. */
-  async finishedRows(chunk: FinishedChunk): Promise<readonly FragmentRow[]> {
+  /** Made again from the chunk when its sidecar is gone or damaged. Never rejects. */
+  async finishedRows(chunk: FinishedChunk): Promise<ChunkRows> {
     const cached = this.#sidecars.get(chunk.path)
     if (cached !== undefined) {
       this.#sidecars.delete(chunk.path)
       this.#sidecars.set(chunk.path, cached)
       return cached
     }
-    const bytes = await readSidecarFile(this.#files, this.#sidecarOf(chunk))
-    let rows = bytes === null ? [] : decodeSidecar(bytes, chunk.bytes)
-    if (rows.length !== chunk.span.fragments) {
-      const place = { directory: this.#directory, files: this.#files }
-      rows = (await rebuildSidecar(chunk, place)) ?? []
-    }
-    this.#sidecars.set(chunk.path, rows)
-    const [oldest] = this.#sidecars.keys()
-    if (this.#sidecars.size > MAX_SIDECARS) this.#sidecars.delete(oldest!)
-    return rows
+    const { fragments, lastCounter } = chunk.span
+    const read = await this.#readSidecar(chunk, { fragments, lastCounter }, chunk.bytes)
+    if (read !== null) return this.#keep(chunk, { rows: read, isComplete: true })
+    const made = await this.#rowsFromMedia(chunk, fragments)
+    if (!made.isComplete) return made
+    const path = toSidecarPath(join(this.#directory, chunk.path))
+    // On a full disk it is made again each time.
+    await writeSidecar(this.#files, path, made.rows.all()).catch(() => undefined)
+    return this.#keep(chunk, made)
   }
 
-  /** The first `count` rows of a chunk that grows. */
-  async liveRows(chunk: ChunkRow, count: number): Promise<readonly FragmentRow[]> {
-    if (count === 0) return []
-    const bytes = await readSidecarFile(this.#files, this.#sidecarOf(chunk))
-    const rows: FragmentRow[] = []
-    for (let i = 0; bytes !== null && i < count; i++) {
-      const row = decodeRow(bytes, SIDECAR_HEADER_BYTES + i * ROW_BYTES)
-      if (row === null) break
-      rows.push(row)
-    }
-    return rows
+  /** Of a chunk that grows; from its notes when its sidecar is gone or damaged. Never rejects. */
+  async liveRows(chunk: ChunkRow, facts: RowFacts): Promise<ChunkRows> {
+    const { fragments } = facts
+    if (fragments === 0) return NO_ROWS
+    const rows = await this.#readSidecar(chunk, facts, Infinity)
+    if (rows !== null) return { rows, isComplete: true }
+    return this.#rowsFromMedia(chunk, fragments)
   }
 
   /** Lets go of a chunk whose files are about to be unlinked. */
   forget(path: string): void {
+    this.#sidecarBytes -= this.#sidecars.get(path)?.rows.byteLength ?? 0
     this.#sidecars.delete(path)
+    this.#told.delete(path)
     const open = this.#openChunks.get(path)
     if (open === undefined) return
     this.#openChunks.delete(path)
@@ -101,11 +123,70 @@ export class ChunkReader implements AsyncDisposable {
       return open.closed
     })
     this.#openChunks.clear()
-    await Promise.all(closing)
+    await Promise.all([...closing, ...this.#closing])
   }
 
-  #sidecarOf(chunk: ChunkRow): string {
-    return toSidecarPath(join(this.#directory, chunk.path))
+  /** `null` when it is not there, or not as these facts say. */
+  async #readSidecar(
+    chunk: ChunkRow,
+    { fragments, lastCounter }: RowFacts,
+    chunkBytes: number,
+  ): Promise<SidecarRows | null> {
+    try {
+      const file = await this.#files.open(toSidecarPath(join(this.#directory, chunk.path)), 'r')
+      try {
+        const bytes = await file.read(0, sidecarBytes(fragments))
+        return SidecarRows.parse(bytes, { fragments, lastCounter, chunkBytes })
+      } finally {
+        this.#close(file) // a look-up does not wait for it
+      }
+    } catch (error) {
+      if (isFileError(error, 'ENOENT')) return null
+      this.#tell(chunk, { code: 'unreadable', detail: `sidecar: ${toMessage(error)}` })
+      return null
+    }
+  }
+
+  #close(file: ChunkStoreFile): void {
+    const closing = file.close().catch(() => undefined) // nothing was written through it
+    this.#closing.add(closing)
+    void closing.then(() => this.#closing.delete(closing))
+  }
+
+  async #rowsFromMedia(chunk: ChunkRow, fragments: number): Promise<ChunkRows> {
+    try {
+      const place = { directory: this.#directory, files: this.#files }
+      const rows = await scanRows(chunk, place)
+      if (rows === null) {
+        this.#tell(chunk, { code: 'chunk-missing', detail: `${chunk.path}, nor its sidecar` })
+        return LOST_ROWS
+      }
+      const isComplete = rows.length >= fragments
+      const detail = `no sidecar, and only ${rows.length} of ${fragments} fragments can be found`
+      if (!isComplete) this.#tell(chunk, { code: 'media', detail })
+      return { rows: SidecarRows.of(rows.slice(0, fragments)), isComplete }
+    } catch (error) {
+      this.#tell(chunk, { code: 'unreadable', detail: toMessage(error) })
+      return LOST_ROWS
+    }
+  }
+
+  #keep(chunk: ChunkRow, kept: ChunkRows): ChunkRows {
+    this.#sidecars.set(chunk.path, kept)
+    this.#sidecarBytes += kept.rows.byteLength
+    for (const [path, { rows }] of this.#sidecars) {
+      if (this.#sidecarBytes <= MAX_SIDECAR_BYTES || path === chunk.path) break
+      this.#sidecars.delete(path)
+      this.#sidecarBytes -= rows.byteLength
+    }
+    return kept
+  }
+
+  #tell(chunk: ChunkRow, damage: ChunkDamage): void {
+    if (this.#told.has(chunk.path)) return
+    if (this.#told.size >= MAX_TOLD) this.#told.clear()
+    this.#told.add(chunk.path)
+    this.#onDamaged(chunk, damage)
   }
 
   #acquire(chunk: ChunkRow): OpenChunk {
@@ -144,16 +225,16 @@ export class ChunkReader implements AsyncDisposable {
 
   #release(open: OpenChunk): void {
     open.users--
-    if (open.evicted && open.users === 0) this.#close(open)
+    if (open.evicted && open.users === 0) this.#closeChunk(open)
   }
 
   /** Its file is closed when the last read of it is done. */
   #evict(open: OpenChunk): void {
     open.evicted = true
-    if (open.users === 0) this.#close(open)
+    if (open.users === 0) this.#closeChunk(open)
   }
 
-  #close(open: OpenChunk): void {
+  #closeChunk(open: OpenChunk): void {
     open.closed = open.opened.then(
       ({ file }) => file.close(),
       () => undefined, // it never was open
@@ -195,6 +276,20 @@ export function fragmentNotFound({
     'FragmentNotFound',
     `Fragment ${fragmentNumber} is not in the archive.`,
   )
+}
+
+const NO_ROWS: ChunkRows = { rows: SidecarRows.of([]), isComplete: true }
+const LOST_ROWS: ChunkRows = { ...NO_ROWS, isComplete: false }
+
+function toMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function toUnreadable(fragment: Fragment, error: unknown): ServiceError {
+  if (error instanceof ServiceError && error.kind !== 'malformed-media') return error
+  const isMissing = isFileError(error, 'ENOENT')
+  const why = isMissing ? 'The chunk file is missing.' : 'The chunk file cannot be read.'
+  return unreadable(fragment, why, error)
 }
 
 function unreadable(

@@ -1,10 +1,19 @@
+import { ServiceError } from '../domain/errors.ts'
 import type { Fragment } from '../domain/fragment.ts'
 import type { FragmentRange } from './archive.ts'
 import type { Catalogue, ChunkRow } from './catalogue.ts'
 import type { ChunkFile } from './chunk-file.ts'
-import type { ChunkReader } from './chunk-reader.ts'
-import { timeSpanOf, type ClockName, type ClockRange, type TimeSpan } from './chunk-span.ts'
+import { streamIdOf } from './chunk-layout.ts'
+import type { ChunkReader, ChunkRows } from './chunk-reader.ts'
+import {
+  timeSpanOf,
+  type ChunkSpan,
+  type ClockName,
+  type ClockRange,
+  type TimeSpan,
+} from './chunk-span.ts'
 import { toFragment, type FragmentRow } from './fragment-row.ts'
+import { SidecarRows } from './sidecar-rows.ts'
 import type { StreamState } from './stream-state.ts'
 import type { Visibility } from './visibility.ts'
 
@@ -28,6 +37,8 @@ export class ChunkSearch {
   /**
    * Fragments in order of `range.by`, then of number. By producer time, one that begins when a later
    * one does is replaced by it, also where only the earlier one reaches into the range.
+   *
+   * @throws ServiceError `data-loss`/`ChunkDamaged` when fragments of the range cannot be read
    */
   async inRange(
     state: StreamState,
@@ -61,7 +72,10 @@ export class ChunkSearch {
     for await (const chunk of this.chunksInRange(state, searched)) {
       const last = found[limit - 1]
       if (last !== undefined && timeSpanOf(last.row, by).from < chunk.from) break // all begin later
-      for (const row of await this.#shownIn(chunk, searched, visibility)) {
+      if (isHidden(chunk.row, visibility)) continue
+      const read = await this.#read(chunk)
+      if (!read.isComplete && mayMiss(chunk, read, range)) throw chunkDamaged(chunk.row)
+      for (const row of shownIn(read, searched, visibility)) {
         keepNewest(kept, { row, chunkId: chunk.row.chunkId }, by)
         const span = timeSpanOf(row, by)
         if (span.to > range.from) earliest = Math.min(earliest, span.from)
@@ -84,14 +98,41 @@ export class ChunkSearch {
     let earliest = from
     const instant = { by, from, to: from + 1 }
     for await (const chunk of this.chunksInRange(state, instant)) {
-      for (const row of await this.#shownIn(chunk, instant, visibility)) {
+      if (isHidden(chunk.row, visibility)) continue
+      for (const row of shownIn(await this.#read(chunk), instant, visibility)) {
         earliest = Math.min(earliest, row.producerTimestamp)
       }
     }
     return earliest
   }
 
-  /** Fragments with this counter or a higher one, in order of number. */
+  /**
+   * @throws ServiceError `data-loss`/`ChunkDamaged` when it may be among fragments that cannot be
+   *   read
+   */
+  async byCounter(
+    state: StreamState,
+    counter: number,
+    visibility: Visibility,
+  ): Promise<Fragment | null> {
+    const row = await this.#catalogue.chunkOf(state.streamId, counter)
+    if (row === null || isHidden(row, visibility)) return null
+    const read = await this.#read({ row, live: liveByCounter(state).get(row.firstCounter) })
+    const [found] = read.rows.fromCounter(counter)
+    if (found?.counter !== counter) {
+      const mayBeLost = !read.isComplete && found === undefined
+      const isInside = counter <= (finishedSpan(row)?.lastCounter ?? Infinity)
+      if (mayBeLost && isInside) throw chunkDamaged(row)
+      return null
+    }
+    const isShown = !found.deleted && visibility.shows(found)
+    return isShown ? toFragment(found, state.streamId, row.chunkId) : null
+  }
+
+  /**
+   * Fragments with this counter or a higher one, in order of number. What cannot be read is left
+   * out: who follows a stream goes on behind it.
+   */
   async fromCounter(
     state: StreamState,
     counter: number,
@@ -102,8 +143,9 @@ export class ChunkSearch {
     const found: Fragment[] = []
     for await (const row of this.#catalogue.chunksFrom(state.streamId, counter)) {
       if (isHidden(row, visibility)) continue
-      for (const fragment of await this.rowsOf({ row, live: live.get(row.firstCounter) })) {
-        if (fragment.counter < counter || !visibility.shows(fragment)) continue
+      const { rows } = await this.#read({ row, live: live.get(row.firstCounter) })
+      for (const fragment of rows.fromCounter(counter)) {
+        if (fragment.deleted || !visibility.shows(fragment)) continue
         found.push(toFragment(fragment, state.streamId, row.chunkId))
         if (found.length === limit) return found
       }
@@ -153,31 +195,66 @@ export class ChunkSearch {
     yield* live
   }
 
-  async #shownIn(
-    chunk: ChunkToRead,
-    range: ClockRange,
-    visibility: Visibility,
-  ): Promise<readonly FragmentRow[]> {
-    if (isHidden(chunk.row, visibility)) return []
-    const rows = await this.rowsOf(chunk)
-    return rows.filter((row) => overlaps(timeSpanOf(row, range.by), range) && visibility.shows(row))
-  }
-
   /** Persisted rows that are not deleted; none when the chunk went away meanwhile. */
   async rowsOf(chunk: ChunkToRead): Promise<readonly FragmentRow[]> {
     return (await this.allRowsOf(chunk)).filter(({ deleted }) => !deleted)
   }
 
   /** Persisted rows, deleted or not. */
-  async allRowsOf({ row, live }: ChunkToRead): Promise<readonly FragmentRow[]> {
-    if (live !== undefined) return this.#reader.liveRows(row, live.rowCount)
-    return row.state === 'finished' ? this.#reader.finishedRows(row) : []
+  async allRowsOf(chunk: ChunkToRead): Promise<readonly FragmentRow[]> {
+    return (await this.#read(chunk)).rows.all()
+  }
+
+  async #read({ row, live }: ChunkToRead): Promise<ChunkRows> {
+    let read = NO_ROWS
+    if (live !== undefined) {
+      const fragments = live.rowCount
+      const lastCounter = live.span?.lastCounter ?? 0
+      read = await this.#reader.liveRows(row, { fragments, lastCounter })
+    } else if (row.state === 'finished') {
+      read = await this.#reader.finishedRows(row)
+    }
+    if (read.isComplete) return read
+    const known = this.#catalogue.chunk(streamIdOf(row.path), row.firstCounter)
+    return known?.chunkId === row.chunkId ? read : NO_ROWS // it was removed meanwhile
   }
 }
 
 export type FoundRow = { readonly row: FragmentRow; readonly chunkId: string }
 export type ChunkToRead = { readonly row: ChunkRow; readonly live?: ChunkFile | undefined }
 export type RangedChunk = ChunkToRead & { readonly from: number }
+
+const NO_ROWS: ChunkRows = { rows: SidecarRows.of([]), isComplete: true }
+
+function shownIn(
+  { rows }: ChunkRows,
+  range: ClockRange,
+  visibility: Visibility,
+): readonly FragmentRow[] {
+  return rows.overlapping(range).filter((row) => !row.deleted && visibility.shows(row))
+}
+
+/** Whether the fragments that cannot be read may reach into the range. */
+function mayMiss({ row, live }: ChunkToRead, { rows }: ChunkRows, range: ClockRange): boolean {
+  const span = live === undefined ? finishedSpan(row) : live.span
+  const inOrder = span?.outline !== undefined && span.outline.lastStart[range.by] !== null
+  const last = rows.last
+  // In order, they come after those that can be read.
+  return !inOrder || last === null || range.to > timeSpanOf(last, range.by).to
+}
+
+function finishedSpan(row: ChunkRow): ChunkSpan | null {
+  return row.state === 'finished' ? row.span : null
+}
+
+function chunkDamaged({ chunkId, path }: ChunkRow): ServiceError {
+  return new ServiceError(
+    'data-loss',
+    'ChunkDamaged',
+    `Fragments of chunk ${chunkId} can neither be read nor listed: its files are damaged or gone.`,
+    { context: { path } },
+  )
+}
 
 function overlaps(a: TimeSpan, b: TimeSpan): boolean {
   return a.from < b.to && a.to > b.from

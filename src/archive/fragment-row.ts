@@ -35,6 +35,17 @@ const MAX_U32 = 0xffff_ffff
 
 /** A row keeps a fragment's length in 32 bits; some room is left for its Tags. */
 export const MAX_FRAGMENT_BYTES = MAX_U32 - 65_536
+/** Where a row's fields begin that are read without decoding all of it; see {@link encodeRow}. */
+export const RowField = {
+  counter: 0,
+  serverTimestamp: 8,
+  producerTimestamp: 24,
+  offset: 32,
+  length: 40,
+  durationMs: 44,
+  arrivalSpanMs: 48,
+} as const
+
 const HAS_CHECKSUM = 32
 const Flag = {
   discontinuity: 1,

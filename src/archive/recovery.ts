@@ -4,7 +4,7 @@ import { MalformedMediaError } from '../domain/errors.ts'
 import { headerOfFinishedFront } from '../media/matroska/finished.ts'
 import { parseWholeHeader, type MatroskaHeader } from '../media/matroska/header.ts'
 import { toUnknownSize } from '../media/matroska/vint.ts'
-import type { FinishedChunk, OpenChunkRow } from './catalogue.ts'
+import type { ChunkRow, FinishedChunk, OpenChunkRow } from './catalogue.ts'
 import { readChunkHeader, readEnding, writeEnding } from './chunk-ending.ts'
 import { closingRecord, RESERVE_BYTES, reserveElement, toSidecarPath } from './chunk-layout.ts'
 import { scanChunk, type ScannedFragment } from './chunk-scan.ts'
@@ -77,7 +77,7 @@ export async function recoverChunk(
 }
 
 /**
- * The rows of a chunk that is not open, from its closing records alone.
+ * The rows of a chunk that is not open, from its closing records alone, and its sidecar with them.
  *
  * @returns `null` when the chunk is not there
  */
@@ -85,15 +85,26 @@ export async function rebuildSidecar(
   chunk: FinishedChunk,
   { directory, files }: RecoveryDeps,
 ): Promise<readonly FragmentRow[] | null> {
-  const path = join(directory, chunk.path)
-  const media = await openIfThere(files, path, 'r')
+  const rows = await scanRows(chunk, { directory, files })
+  if (rows !== null) await writeSidecar(files, toSidecarPath(join(directory, chunk.path)), rows)
+  return rows
+}
+
+/**
+ * The rows of a chunk from its closing records, up to the first byte that cannot be right.
+ *
+ * @returns `null` when the chunk is not there
+ */
+export async function scanRows(
+  chunk: ChunkRow,
+  { directory, files }: RecoveryDeps,
+): Promise<readonly FragmentRow[] | null> {
+  const media = await openIfThere(files, join(directory, chunk.path), 'r')
   if (media === null) return null
   try {
     const header = parseWholeHeader(await readChunkHeader(media, chunk.headerBytes))
     const scan = await scanChunk(media, chunk.headerBytes + RESERVE_BYTES, header)
-    const rows = scan.fragments.flatMap(({ row }) => (row === null ? [] : [row]))
-    await writeSidecar(files, toSidecarPath(path), rows)
-    return rows
+    return scan.fragments.flatMap(({ row }) => (row === null ? [] : [row]))
   } finally {
     await media.close()
   }

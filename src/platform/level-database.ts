@@ -50,13 +50,23 @@ export class LevelDatabase {
     return this.#db.getSync(key)
   }
 
-  entries(options: {
+  /** Read ahead more and more: a look-up wants one or two, and each read is a way to another thread. */
+  async *entries(options: {
     readonly gte: string
     readonly lt: string
     readonly reverse: boolean
     readonly limit: number
-  }): AsyncIterable<readonly [string, unknown]> {
-    return this.#db.iterator(options)
+  }): AsyncGenerator<readonly [string, unknown]> {
+    const iterator = this.#db.iterator(options)
+    try {
+      for (let count = 4; ; count = Math.min(count * 4, MAX_READ_AHEAD)) {
+        const entries = await iterator.nextv(count)
+        if (entries.length === 0) return
+        for (const entry of entries) yield entry
+      }
+    } finally {
+      await iterator.close()
+    }
   }
 
   /**
@@ -108,6 +118,9 @@ export class LevelDatabase {
     if (this.#reserveBytes > 0) await keepReserve(this.#reserve, this.#reserveBytes)
   }
 }
+
+/** Entries that wait in memory while a range is read. */
+const MAX_READ_AHEAD = 256
 
 /** Room for what is written between a start on a full disk and the first deletion. */
 const START_BYTES = 1024 * 1024
