@@ -1,4 +1,4 @@
-import { MalformedMediaError } from '../../domain/errors.ts'
+import { BitReader } from '../bit-reader.ts'
 
 /** What AudioSpecificConfig says (ISO/IEC 14496-3 §1.6.2.1). */
 export type AacConfig = {
@@ -15,8 +15,16 @@ const SAMPLE_RATES = [
   96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
   7_350,
 ]
+const PATH = 'AudioSpecificConfig'
 const RATE_ESCAPE = 15
 const TYPE_ESCAPE = 31
+
+const SBR = 5
+const ER_BSAC = 22
+const PS = 29
+/** Object types that are configured by GASpecificConfig (§1.6.2.1). */
+const GENERAL_AUDIO = new Set([1, 2, 3, 4, 6, 7, 17, 19, 20, 21, 22, 23])
+const RESILIENT = new Set([17, 19, 20, 23])
 
 /** Table 1.19 by channelConfiguration; reserved ones are 0. */
 const CHANNELS = [0, 1, 2, 3, 4, 5, 6, 8, 0, 0, 0, 7, 8, 24, 8, 0]
@@ -29,37 +37,107 @@ const CHANNELS = [0, 1, 2, 3, 4, 5, 6, 8, 0, 0, 0, 7, 8, 24, 8, 0]
  * @throws MalformedMediaError
  */
 export function parseAudioSpecificConfig(record: Uint8Array): AacConfig {
-  let bit = 0
-  const read = (count: number): number => {
-    if (bit + count > record.length * 8) {
-      throw malformed(`ends after ${record.length} bytes`, record.length)
-    }
-    let value = 0
-    for (const end = bit + count; bit < end; bit++) {
-      value = value * 2 + ((record[bit >> 3]! >> (7 - (bit & 7))) & 1)
-    }
-    return value
-  }
+  const { objectType, sampleRateHz, channels } = readStart(new BitReader(record, PATH))
+  return { objectType, sampleRateHz, channels }
+}
 
-  let objectType = read(5)
-  if (objectType === TYPE_ESCAPE) objectType = 32 + read(6)
-  if (objectType === 0) throw malformed('has object type 0', 0)
-  const rateIndex = read(4)
-  const sampleRateHz = rateIndex === RATE_ESCAPE ? read(24) : SAMPLE_RATES[rateIndex]
-  if (sampleRateHz === undefined || sampleRateHz === 0) {
-    throw malformed(`has sampling frequency index ${rateIndex}`, 0)
+/** What a raw data block's duration takes besides, and where the configuration ends. */
+export type WholeAacConfig = AacConfig & {
+  /** Samples of the core coder in one raw data block: 1024 or 960. */
+  readonly blockSamples: number
+}
+
+/**
+ * Reads a whole configuration, as LATM needs to find its end; the reader stands behind it afterwards.
+ *
+ * @throws MalformedMediaError also for the object types that are no AAC
+ */
+export function readAudioSpecificConfig(reader: BitReader): WholeAacConfig {
+  const start = reader.position
+  const config = readStart(reader)
+  let coreType = config.objectType
+  if (coreType === SBR || coreType === PS) {
+    readSampleRate(reader) // extensionSamplingFrequency
+    coreType = readObjectType(reader)
+    if (coreType === ER_BSAC) reader.skip(4) // extensionChannelConfiguration
   }
-  return { objectType, sampleRateHz, channels: CHANNELS[read(4)]! }
+  if (!GENERAL_AUDIO.has(coreType)) throw reader.malformed(`has object type ${coreType}`)
+  const blockSamples = reader.flag() ? 960 : 1024
+  if (reader.flag()) reader.skip(14) // dependsOnCoreCoder: coreCoderDelay
+  const isExtended = reader.flag()
+  if (config.channelConfiguration === 0) skipProgramConfig(reader, start)
+  if (coreType === 6 || coreType === 20) reader.skip(3) // layerNr
+  if (isExtended) {
+    if (coreType === ER_BSAC) reader.skip(16) // numOfSubFrame, layer_length
+    if (RESILIENT.has(coreType)) reader.skip(3)
+    reader.skip(1) // extensionFlag3
+  }
+  if (coreType >= 17 && reader.bits(2) > 1) throw reader.malformed('has error protection')
+  return { ...config, blockSamples }
+}
+
+/** Of AAC LC: what ADTS and an `rtpmap` tell is all of it. `null` when there is no such rate. */
+export function toAudioSpecificConfig(options: {
+  readonly objectType: number
+  readonly sampleRateHz: number
+  readonly channelConfiguration: number
+}): Uint8Array | null {
+  const rateIndex = SAMPLE_RATES.indexOf(options.sampleRateHz)
+  if (rateIndex < 0) return null
+  const bits = (options.objectType << 11) | (rateIndex << 7) | (options.channelConfiguration << 3)
+  return Uint8Array.of(bits >> 8, bits & 0xff)
+}
+
+/** samplingFrequencyIndex to Hz; `null` for the reserved ones. */
+export function sampleRateOf(index: number): number | null {
+  return SAMPLE_RATES[index] ?? null
+}
+
+function readStart(reader: BitReader): AacConfig & { readonly channelConfiguration: number } {
+  const objectType = readObjectType(reader)
+  if (objectType === 0) throw reader.malformed('has object type 0')
+  const sampleRateHz = readSampleRate(reader)
+  const channelConfiguration = reader.bits(4)
+  return {
+    objectType,
+    sampleRateHz,
+    channels: CHANNELS[channelConfiguration]!,
+    channelConfiguration,
+  }
+}
+
+function readObjectType(reader: BitReader): number {
+  const objectType = reader.bits(5)
+  return objectType === TYPE_ESCAPE ? 32 + reader.bits(6) : objectType
+}
+
+function readSampleRate(reader: BitReader): number {
+  const index = reader.bits(4)
+  const sampleRateHz = index === RATE_ESCAPE ? reader.bits(24) : SAMPLE_RATES[index]
+  if (sampleRateHz === undefined || sampleRateHz === 0) {
+    throw reader.malformed(`has sampling frequency index ${index}`)
+  }
+  return sampleRateHz
+}
+
+/** program_config_element(), §4.4.1.1; aligned to the configuration's first byte. */
+function skipProgramConfig(reader: BitReader, start: number): void {
+  reader.skip(10) // element_instance_tag, object_type, sampling_frequency_index
+  const front = reader.bits(4)
+  const side = reader.bits(4)
+  const back = reader.bits(4)
+  const lowFrequency = reader.bits(2)
+  const associated = reader.bits(3)
+  const coupling = reader.bits(4)
+  if (reader.flag()) reader.skip(4) // mono mixdown
+  if (reader.flag()) reader.skip(4) // stereo mixdown
+  if (reader.flag()) reader.skip(3) // matrix mixdown
+  reader.skip(5 * (front + side + back + coupling) + 4 * (lowFrequency + associated))
+  reader.skip((8 - ((reader.position - start) & 7)) & 7)
+  reader.skip(8 * reader.bits(8)) // comment
 }
 
 /** RFC 6381 §3.3: `mp4a.40.` and the object type in decimal. */
 export function toAacCodecString(config: Pick<AacConfig, 'objectType'>): string {
   return `mp4a.40.${config.objectType}`
-}
-
-function malformed(what: string, offset: number): MalformedMediaError {
-  return new MalformedMediaError(`AAC configuration ${what}`, {
-    offset,
-    path: 'AudioSpecificConfig',
-  })
 }

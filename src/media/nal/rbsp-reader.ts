@@ -1,46 +1,17 @@
-import { MalformedMediaError } from '../../domain/errors.ts'
+import { BitReader } from '../bit-reader.ts'
 
 /**
  * Reads the bit fields of a parameter set: strips the emulation prevention bytes of a NAL unit
  * (ITU-T H.264 §7.3.1, the same in H.265 §7.3.1.1) and decodes its Exp-Golomb codes.
  */
-export class RbspReader {
-  readonly #bytes: Uint8Array
-  readonly #path: string
-  #bit = 0
-
+export class RbspReader extends BitReader {
   /**
    * @param nalUnit one NAL unit, without start code or length
    * @param headerBytes its header's size: 1 in H.264, 2 in H.265
    * @param path names the structure in errors
    */
   constructor(nalUnit: Uint8Array, headerBytes: number, path: string) {
-    this.#bytes = withoutEmulationPrevention(nalUnit.subarray(headerBytes))
-    this.#path = path
-  }
-
-  /** An unsigned field of 0 to 32 bits. */
-  bits(count: number): number {
-    let value = 0
-    for (let i = 0; i < count; i++) value = value * 2 + this.bit()
-    return value
-  }
-
-  bit(): number {
-    const byte = this.#bytes[this.#bit >> 3]
-    if (byte === undefined) throw this.malformed('ends inside a field')
-    const value = (byte >> (7 - (this.#bit & 7))) & 1
-    this.#bit++
-    return value
-  }
-
-  flag(): boolean {
-    return this.bit() === 1
-  }
-
-  skip(count: number): void {
-    if (this.#bit + count > this.#bytes.length * 8) throw this.malformed('ends inside a field')
-    this.#bit += count
+    super(withoutEmulationPrevention(nalUnit.subarray(headerBytes)), path)
   }
 
   /** ue(v), ITU-T H.264 §9.1; at most 2^32 - 2. */
@@ -56,13 +27,6 @@ export class RbspReader {
   signed(): number {
     const code = this.unsigned()
     return code % 2 === 0 ? -(code / 2) : (code + 1) / 2
-  }
-
-  malformed(what: string): MalformedMediaError {
-    return new MalformedMediaError(`${this.#path} ${what}`, {
-      offset: this.#bit >> 3,
-      path: this.#path,
-    })
   }
 }
 

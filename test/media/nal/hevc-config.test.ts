@@ -16,7 +16,7 @@ describe('parseHevcConfig (ISO/IEC 14496-15 §8.3.3.1, ITU-T H.265 §7.3.2.2.1)'
   ])('%s', (_rule, record, widthPx, heightPx, codec) => {
     const config = parseHevcConfig(hex(record))
 
-    expect(config.picture).toEqual({ widthPx, heightPx })
+    expect(config.picture).toMatchObject({ widthPx, heightPx })
     expect(toHevcCodecString(config)).toBe(codec)
     expect(config.nalUnits.map((unit) => unit.type)).toEqual([32, 33, 34])
   })
