@@ -32,11 +32,24 @@ export interface DataStreams extends AsyncDisposable {
   /** @throws `not-found`/`ResourceNotFoundException` */
   settings(name: string): DataStreamSettings
   /**
+   * SplitShard: the key, decimal, and what is above go to the second of two children.
+   *
+   * @throws `conflict`/`ResourceInUseException` when the stream is not ACTIVE,
+   *   `invalid-argument`/`InvalidArgumentException`, `limit-exceeded`/`LimitExceededException`
+   */
+  split(name: string, shardId: string, newStartingHashKey: string): Promise<void>
+  /** MergeShards: two neighbours become one child. @throws as {@link split} */
+  merge(name: string, shardId: string, adjacentShardId: string): Promise<void>
+  /** UpdateShardCount: ends with so many open shards of equal ranges. @throws as {@link split} */
+  scale(name: string, shardCount: number): Promise<void>
+  /**
    * Puts records; resolves when all are on disk (group commit). The answer has the request's order.
    *
    * @throws PartialPutError when some shards stored their records and others did not
    */
   put(name: string, records: readonly RecordToPut[]): Promise<readonly PutResult[]>
+  /** As {@link put}, but each record answers for itself. */
+  putEach(name: string, records: readonly RecordToPut[]): Promise<readonly PutOutcome[]>
   /** Where an iterator of the given kind starts. Positions are plain values; the edge seals them. */
   seek(name: string, shardId: string, start: IteratorStart): Promise<ShardPosition>
   read(position: ShardPosition, limits: ReadLimits): Promise<ReadResult>
@@ -53,6 +66,7 @@ export type RecordToPut = {
   readonly explicitHashKey?: string
 }
 export type PutResult = { readonly shardId: string; readonly sequenceNumber: string }
+export type PutOutcome = PutResult | { readonly shardId: string; readonly error: unknown }
 
 export type StoredRecord = {
   /** 56 decimal digits. */
@@ -62,9 +76,11 @@ export type StoredRecord = {
   readonly arrivedAt: EpochMs
 }
 
+export type DataStreamStatus = 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING'
+
 export type DataStreamInfo = {
   readonly name: string
-  readonly status: 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING'
+  readonly status: DataStreamStatus
   readonly createdAt: EpochMs
   readonly retentionHours: number
   /** In order of their number; without those whose last record has expired. */

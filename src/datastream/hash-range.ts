@@ -25,18 +25,29 @@ export function hashPartitionKey(partitionKey: string): string {
 
 /**
  * @param decimal `0` or digits without leading zeros
+ * @param member how the message names it
  * @throws `invalid-argument`/`InvalidArgumentException` when not below 2^128
  */
-export function parseHashKey(decimal: string): string {
+export function parseHashKey(decimal: string, member = 'ExplicitHashKey'): string {
   const value = /^(0|[1-9]\d{0,38})$/.test(decimal) ? BigInt(decimal) : HASH_SPACE
   if (value >= HASH_SPACE) {
     throw new ServiceError(
       'invalid-argument',
       'InvalidArgumentException',
-      `Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was ${decimal}`,
+      `Invalid ${member}. ${member} must be in the range: [0, 2^128-1]. Specified value was ${decimal}`,
     )
   }
   return toHashDigits(value)
+}
+
+/** @param hashDigits not the first of the space */
+export function hashBefore(hashDigits: string): string {
+  return toHashDigits(BigInt(`0x${hashDigits}`) - 1n)
+}
+
+/** @param hashDigits not the last of the space */
+export function hashAfter(hashDigits: string): string {
+  return toHashDigits(BigInt(`0x${hashDigits}`) + 1n)
 }
 
 export function toDecimal(hashDigits: string): string {

@@ -12,33 +12,64 @@ type Waiter = { readonly index: number; readonly wake: () => void }
 
 /** One shard at work: its row, its log, the numbers its records get, and who waits for records. */
 export class Shard {
-  readonly row: ShardRow
-  readonly info: ShardInfo
   readonly log: ShardLog
+  #row: ShardRow
+  #info: ShardInfo
   readonly #render: (index: number, recordedAt: number) => string
   readonly #waiters = new Set<Waiter>()
+  readonly #appending = new Set<Promise<unknown>>()
 
   constructor(row: ShardRow, log: ShardLog) {
-    this.row = row
     this.log = log
+    this.#row = row
     this.#render = shardRenderer(row.number, toSeconds(row.createdAt))
-    this.info = {
-      shardId: toShardId(row.number),
-      parentShardId: row.parents[0] === undefined ? null : toShardId(row.parents[0]),
-      adjacentParentShardId: row.parents[1] === undefined ? null : toShardId(row.parents[1]),
-      startingHashKey: toDecimal(row.range.from),
-      endingHashKey: toDecimal(row.range.to),
-      startingSequenceNumber: this.#render(-1, toSeconds(row.createdAt)),
-      endingSequenceNumber:
-        row.closedAt === null ? null : this.#render(END_INDEX, toSeconds(row.closedAt)),
-    }
+    this.#info = this.#toInfo()
+  }
+
+  get row(): ShardRow {
+    return this.#row
+  }
+
+  get info(): ShardInfo {
+    return this.#info
+  }
+
+  /** The row of an open shard says now that it is closed: whoever waits reads to its end. */
+  close(row: ShardRow): void {
+    this.#row = row
+    this.#info = this.#toInfo()
+    for (const waiter of this.#waiters) waiter.wake()
   }
 
   /** @returns the sequence numbers, all durable */
   async append(batch: readonly LogEntryToAppend[]): Promise<readonly string[]> {
-    const { first } = await this.log.append(batch)
-    this.wakeWaiters()
-    return batch.map((entry, i) => this.#render(first + i, toSeconds(entry.arrivedAt)))
+    const appended = this.log.append(batch)
+    this.#appending.add(appended)
+    try {
+      const { first } = await appended
+      this.wakeWaiters()
+      return batch.map((entry, i) => this.#render(first + i, toSeconds(entry.arrivedAt)))
+    } finally {
+      this.#appending.delete(appended)
+    }
+  }
+
+  /** Resolves when every append that was begun has ended, well or not. */
+  async appendsEnded(): Promise<void> {
+    await Promise.allSettled(this.#appending)
+  }
+
+  #toInfo(): ShardInfo {
+    const { number, createdAt, parents, range, closedAt } = this.#row
+    return {
+      shardId: toShardId(number),
+      parentShardId: parents[0] === undefined ? null : toShardId(parents[0]),
+      adjacentParentShardId: parents[1] === undefined ? null : toShardId(parents[1]),
+      startingHashKey: toDecimal(range.from),
+      endingHashKey: toDecimal(range.to),
+      startingSequenceNumber: this.#render(-1, toSeconds(createdAt)),
+      endingSequenceNumber: closedAt === null ? null : this.#render(END_INDEX, toSeconds(closedAt)),
+    }
   }
 
   /** Records from `index` on that arrived at or after `horizon`. */

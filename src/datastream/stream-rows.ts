@@ -11,6 +11,7 @@ import { splitHashSpace, type HashRange } from './hash-range.ts'
  * datastream stream  <name>                  StreamRow
  * datastream shard   <created at> <number>   ShardRow
  * datastream garbage <created at>            the files of this generation are to be removed
+ * datastream garbage <created at> <number>   those of this shard of it
  * ```
  *
  * A stream's creation time, in milliseconds and never given out twice, names its generation: the
@@ -24,6 +25,8 @@ export type StreamRow = {
   readonly mode: 'PROVISIONED'
   readonly maxRecordKiB: number
   readonly tags: Readonly<Record<string, string>>
+  /** Number of the next shard: numbers are never given out twice. */
+  readonly nextShard: number
 }
 
 export type ShardRow = {
@@ -40,7 +43,8 @@ const ROOT = 'datastream'
 const generationKey: MetaKey = [ROOT, 'generation']
 const streamKey = (name: string): MetaKey => [ROOT, 'stream', name]
 const shardKey = (createdAt: EpochMs, number: number): MetaKey => [ROOT, 'shard', createdAt, number]
-const garbageKey = (createdAt: EpochMs): MetaKey => [ROOT, 'garbage', createdAt]
+const garbageKey = (createdAt: EpochMs, number?: number): MetaKey =>
+  number === undefined ? [ROOT, 'garbage', createdAt] : [ROOT, 'garbage', createdAt, number]
 
 export const DEFAULT_RETENTION_HOURS = 24
 export const DEFAULT_MAX_RECORD_KIB = 1024
@@ -49,20 +53,37 @@ export type StoredStream = { readonly stream: StreamRow; readonly shards: readon
 
 export async function readStreams(meta: MetaStore): Promise<readonly StoredStream[]> {
   const stored: StoredStream[] = []
-  for await (const { value: stream } of meta.entries<StreamRow>({ prefix: [ROOT, 'stream'] })) {
+  for await (const { value } of meta.entries<StreamRowOfAnyAge>({ prefix: [ROOT, 'stream'] })) {
     const shards: ShardRow[] = []
-    const rows = meta.entries<ShardRow>({ prefix: [ROOT, 'shard', stream.createdAt] })
-    for await (const { value } of rows) shards.push(value)
+    const rows = meta.entries<ShardRow>({ prefix: [ROOT, 'shard', value.createdAt] })
+    for await (const row of rows) shards.push(row.value)
+    const stream = { ...addedLater(shards), ...value }
+    // Conditions compare whole rows, so what is in memory must be what is stored.
+    if (Object.keys(stream).length > Object.keys(value).length) {
+      await meta.commit({ puts: [{ key: streamKey(stream.name), value: stream }] })
+    }
     stored.push({ stream, shards })
   }
   return stored
 }
 
-/** Creation times of deleted streams whose files may still be there. */
-export async function readGarbage(meta: MetaStore): Promise<readonly EpochMs[]> {
-  const garbage: EpochMs[] = []
+/** Members that rows of earlier versions lack. */
+function addedLater(shards: readonly ShardRow[]) {
+  return { nextShard: shards.length }
+}
+type StreamRowOfAnyAge = Omit<StreamRow, keyof ReturnType<typeof addedLater>> & Partial<StreamRow>
+
+/** Files that may still be there: of a deleted stream, or of one shard of it (`number`). */
+export type Garbage = { readonly createdAt: EpochMs; readonly number: number | null }
+
+export async function readGarbage(meta: MetaStore): Promise<readonly Garbage[]> {
+  const garbage: Garbage[] = []
   for await (const { key } of meta.entries({ prefix: [ROOT, 'garbage'] })) {
-    garbage.push(epochMs(Number(key[2])))
+    const [, , createdAt, number] = key
+    garbage.push({
+      createdAt: epochMs(Number(createdAt)),
+      number: number === undefined ? null : Number(number),
+    })
   }
   return garbage
 }
@@ -84,6 +105,7 @@ export function planCreation(
       mode: 'PROVISIONED',
       maxRecordKiB: options.maxRecordKiB ?? DEFAULT_MAX_RECORD_KIB,
       tags: options.tags ?? {},
+      nextShard: options.shardCount,
     },
     shards: splitHashSpace(options.shardCount).map((range, number) => ({
       number,
@@ -111,6 +133,34 @@ export function updateBatch(before: StreamRow, after: StreamRow): MetaBatch {
     conditions: [{ key: streamKey(before.name), equals: before }],
     puts: [{ key: streamKey(before.name), value: after }],
   }
+}
+
+/** Rows of shards that end and of shards that begin, and the stream's, in one step. */
+export function reshardBatch(
+  before: StreamRow,
+  after: StreamRow,
+  shards: readonly ShardRow[],
+): MetaBatch {
+  return {
+    conditions: [{ key: streamKey(before.name), equals: before }],
+    puts: [
+      { key: streamKey(after.name), value: after },
+      ...shards.map((shard) => ({ key: shardKey(after.createdAt, shard.number), value: shard })),
+    ],
+  }
+}
+
+export function expiredShardBatch({ name, createdAt }: StreamRow, shard: ShardRow): MetaBatch {
+  const key = shardKey(createdAt, shard.number)
+  return {
+    conditions: [{ key, equals: shard }],
+    deletes: [key],
+    puts: [{ key: garbageKey(createdAt, shard.number), value: name }],
+  }
+}
+
+export function shardGarbageGoneBatch(createdAt: EpochMs, number: number): MetaBatch {
+  return { deletes: [garbageKey(createdAt, number)] }
 }
 
 /** The garbage row comes with the deletion, so that no crash leaves files that nobody knows. */

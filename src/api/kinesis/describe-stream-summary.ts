@@ -1,7 +1,7 @@
 import { structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { streamMembers, toStreamName } from './stream-address.ts'
-import { toStreamMembers } from './stream-description.ts'
+import { countOpenShards, toStreamMembers } from './stream-description.ts'
 
 /** DescribeStreamSummary: the stream without its shards. */
 export const describeStreamSummary = defineOperation(
@@ -14,7 +14,7 @@ export const describeStreamSummary = defineOperation(
     return {
       StreamDescriptionSummary: {
         ...toStreamMembers(info, call),
-        OpenShardCount: info.shards.filter((shard) => shard.endingSequenceNumber === null).length,
+        OpenShardCount: countOpenShards(info),
         ConsumerCount: 0,
         MaxRecordSizeInKiB: service.dataStreams.settings(name).maxRecordBytes / 1024,
         ChannelCount: 0,

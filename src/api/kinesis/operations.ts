@@ -10,10 +10,13 @@ import { increaseStreamRetentionPeriod } from './increase-stream-retention-perio
 import { listShards } from './list-shards.ts'
 import { listStreams } from './list-streams.ts'
 import { listTagsForStream } from './list-tags-for-stream.ts'
+import { mergeShards } from './merge-shards.ts'
 import type { Operation } from './operation.ts'
 import { putRecord } from './put-record.ts'
 import { putRecords } from './put-records.ts'
 import { removeTagsFromStream } from './remove-tags-from-stream.ts'
+import { splitShard } from './split-shard.ts'
+import { updateShardCount } from './update-shard-count.ts'
 
 /** Every operation that is offered, by its AWS name. A new one is a file and a line here. */
 export const operations: ReadonlyMap<string, Operation> = new Map(
@@ -30,8 +33,11 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
     listShards,
     listStreams,
     listTagsForStream,
+    mergeShards,
     putRecord,
     putRecords,
     removeTagsFromStream,
+    splitShard,
+    updateShardCount,
   ].map((operation) => [operation.name, operation]),
 )

@@ -1,4 +1,4 @@
-import { PartialPutError, type PutResult } from '../../datastream/index.ts'
+import type { PutOutcome } from '../../datastream/index.ts'
 import { refuseDryRun } from './dry-run.ts'
 import { boolean, list, required, structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
@@ -23,15 +23,12 @@ export const putRecords = defineOperation(
     refuseLargeData(input.Records, settings, (i) => `records.${i + 1}.member.data`)
     refuseLargeRequest(input.Records)
     refuseDryRun(input.DryRun)
-    const results = await service.dataStreams
-      .put(name, input.Records.map(toRecordToPut))
-      .catch((error: unknown) => {
-        if (error instanceof PartialPutError) return error.results
-        throw error
-      })
+    const outcomes = await service.dataStreams.putEach(name, input.Records.map(toRecordToPut))
+    const failed = outcomes.find((outcome) => 'error' in outcome)
+    if (failed !== undefined && outcomes.every((outcome) => 'error' in outcome)) throw failed.error
     return {
-      FailedRecordCount: results.filter((result) => result === null).length,
-      Records: results.map(toEntry),
+      FailedRecordCount: outcomes.filter((outcome) => 'error' in outcome).length,
+      Records: outcomes.map(toEntry),
     }
   },
 )
@@ -44,9 +41,9 @@ function refuseLargeRequest(records: readonly RecordInput[]): void {
   if (bytes > MAX_REQUEST_BYTES) throw invalid('Records size exceeds 10 MB limit')
 }
 
-function toEntry(result: PutResult | null) {
-  if (result === null) {
+function toEntry(outcome: PutOutcome) {
+  if ('error' in outcome) {
     return { ErrorCode: 'InternalFailure', ErrorMessage: 'Internal Service Failure' }
   }
-  return { SequenceNumber: result.sequenceNumber, ShardId: result.shardId }
+  return { SequenceNumber: outcome.sequenceNumber, ShardId: outcome.shardId }
 }

@@ -16,6 +16,10 @@ export function toStreamMembers(info: DataStreamInfo, { service, codec }: Call) 
   }
 }
 
+export function countOpenShards({ shards }: DataStreamInfo): number {
+  return shards.filter((shard) => shard.endingSequenceNumber === null).length
+}
+
 /** An open shard has no EndingSequenceNumber, an original one no parents: absent, not null. */
 export function toShardMember(shard: ShardInfo) {
   return {
