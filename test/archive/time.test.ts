@@ -31,6 +31,10 @@ class SettableClock implements Clock {
     return epochMs(this.#time.now() + this.#offsetMs)
   }
 
+  monotonicMs(): number {
+    return this.#time.monotonicMs()
+  }
+
   sleep(ms: number, signal: AbortSignal): Promise<void> {
     return this.#time.sleep(ms, signal)
   }

@@ -62,7 +62,11 @@ function streamOf(rows: readonly Row[]) {
     )
   const fragments = rows.map(add)
   const at = { ms: fragments.length === 0 ? START : fragments.at(-1)!.producerTimestamp + 2000 }
-  const clock = { now: () => epochMs(at.ms), sleep: () => Promise.resolve() }
+  const clock = {
+    now: () => epochMs(at.ms),
+    monotonicMs: () => at.ms,
+    sleep: () => Promise.resolve(),
+  }
   return { archive, fragments, add, at, hls: createHls({ archive, clock }) }
 }
 

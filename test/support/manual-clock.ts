@@ -17,6 +17,10 @@ export class ManualClock implements Clock {
     return epochMs(this.#now)
   }
 
+  monotonicMs(): number {
+    return this.#now
+  }
+
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     await new Promise<void>((resolve, reject) => {

@@ -5,7 +5,11 @@ import { epochMs } from '../../../src/domain/time.ts'
 
 const TOKEN = 'test-admin-token-1'
 let nowMs = 1_700_000_000_000
-const clock = { now: () => epochMs(nowMs), sleep: async () => undefined }
+const clock = {
+  now: () => epochMs(nowMs),
+  monotonicMs: () => nowMs,
+  sleep: async () => undefined,
+}
 
 function serve(adminToken: string | null): { fastify: FastifyInstance; access: Access } {
   const access = createAccess({
