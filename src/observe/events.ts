@@ -24,6 +24,35 @@ export function createEvents(log: Log, metrics: Metrics) {
       metrics.ingestSessionsEnded.inc({ protocol: e.protocol, reason: e.reason })
       log.warn(e, 'ingest session refused')
     },
+    /** Media of a pulled source comes. */
+    sourcePublishing(e: { stream: string; failedAttempts: number }) {
+      metrics.sourcePublishing.set({ stream: e.stream }, 1)
+      log.info(e, 'source publishes')
+    },
+    sourceStopped(e: { stream: string }) {
+      metrics.sourcePublishing.set({ stream: e.stream }, 0)
+    },
+    /** An attempt at a source ended and another follows. `isNews`: not for the same reason again. */
+    sourceFailed(e: {
+      stream: string
+      reason: string
+      message: string
+      isNews: boolean
+      failedAttempts: number
+      retryInMs: number
+      stack?: string
+    }) {
+      const { isNews, ...fields } = e
+      metrics.sourcePublishing.set({ stream: e.stream }, 0)
+      metrics.sourceReconnects.inc({ stream: e.stream, reason: e.reason })
+      if (isNews) log.warn(fields, 'source failed')
+      else log.debug(fields, 'source failed again')
+    },
+    /** Removed or disabled. */
+    sourceNotCalled(e: { stream: string }) {
+      metrics.sourcePublishing.remove({ stream: e.stream })
+      log.info(e, 'source is not called any more')
+    },
     samplesDropped(e: { stream: string; count: number; reason: string }) {
       metrics.ingestSamplesDropped.inc({ stream: e.stream, reason: e.reason }, e.count)
       log.warn(e, 'samples dropped')

@@ -33,6 +33,16 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       'stream',
       'reason',
     ]),
+    sourcePublishing: gauge(
+      'kinora_source_publishing',
+      "1 while a pulled source's media comes, 0 while it does not",
+      ['stream'],
+    ),
+    sourceReconnects: counter(
+      'kinora_source_reconnects_total',
+      'Attempts at a pulled source that ended, each followed by another',
+      ['stream', 'reason'],
+    ),
     archiveFragments: counter('kinora_archive_fragments_total', 'Fragments persisted', ['stream']),
     archiveBytes: counter('kinora_archive_written_bytes_total', 'Chunk bytes written', ['stream']),
     archiveWrites: counter('kinora_archive_writes_total', 'Write calls to chunks and indexes', []),

@@ -6,3 +6,14 @@ export {
 } from './stream-registry.ts'
 export { openStreamRegistry } from './meta-stream-registry.ts'
 export { openCredentials, type Credentials } from './credentials.ts'
+export type {
+  NewSource,
+  SourceChange,
+  SourceInfo,
+  SourceRegistry,
+  SourceSettings,
+  SourceTransport,
+} from './source-registry.ts'
+export { openSourceRegistry } from './meta-source-registry.ts'
+export { createSecretBox, type SecretBox } from './secret-box.ts'
+export { parseNewSource } from './source-terms.ts'
