@@ -237,6 +237,7 @@ function shownIn(
 /** Whether the fragments that cannot be read may reach into the range. */
 function mayMiss({ row, live }: ChunkToRead, { rows }: ChunkRows, range: ClockRange): boolean {
   const span = live === undefined ? finishedSpan(row) : live.span
+  if (span !== null && !overlaps(span[range.by], range)) return false
   const inOrder = span?.outline !== undefined && span.outline.lastStart[range.by] !== null
   const last = rows.last
   // In order, they come after those that can be read.
