@@ -31,7 +31,7 @@ function toChunk(streamId, from, i) {
     ...{ counter: firstCounter + n, sequence: firstCounter + n - 1, discontinuitySequence: 0 },
     ...{ producerTimestamp: openedAt + n * 2000, serverTimestamp: openedAt + n * 2000 },
     ...{ durationMs: 2000, arrivalSpanMs: 2000, offset: 1000 + n * 250_000, length: 250_000 },
-    ...{ discontinuity: false, recovered: false, deleted: false, sampleCount: 50 },
+    ...{ discontinuity: false, recovered: false, deleted: false, sampleCount: 50, checksum: null },
   }))
   return {
     ...{ state: 'finished', chunkId, path: toChunkPath(streamId, chunkId, openedAt), firstCounter },

@@ -16,7 +16,7 @@ export const FRAGMENT_MS = 2000
 export const START_MS = Date.UTC(1990, 0, 1)
 const CHUNK_MS = FRAGMENTS_PER_CHUNK * FRAGMENT_MS
 const FRAGMENT_BYTES = 250_000
-const CHUNKS_PER_COMMIT = 2000
+const CHUNKS_PER_COMMIT = 4000
 
 export function endOf(chunks) {
   return START_MS + chunks * CHUNK_MS
@@ -83,7 +83,7 @@ function toRow(index, i) {
     ...{ discontinuity: false, recovered: false, startsWithKey: true, hasProducerTags: false },
     ...{ deleted: false, offset: 1000 + i * (FRAGMENT_BYTES + 90), length: FRAGMENT_BYTES },
     ...{ durationMs: FRAGMENT_MS, arrivalSpanMs: FRAGMENT_MS - 40, sampleCount: 50 },
-    ...{ sequence: counter - 1, discontinuitySequence: 0 },
+    ...{ sequence: counter - 1, discontinuitySequence: 0, checksum: null },
   }
 }
 
