@@ -1,8 +1,9 @@
 import { epochMs, type EpochMs } from '../../domain/time.ts'
+import { CborTime, decodeCbor, encodeCbor, type CborValue } from './cbor.ts'
 
 /**
  * A content type of the protocol: bytes to plain values and back. JSON carries blobs and times in
- * its own way and CBOR (to come) in another; operations never know which.
+ * its own way and CBOR in another; operations never know which.
  */
 export type Codec = {
   readonly contentType: string
@@ -25,11 +26,24 @@ export const jsonCodec: Codec = {
   readBlob: (value) => (typeof value === 'string' ? decodeBase64(value) : null),
   writeBlob: (bytes) =>
     Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
-  readTimestamp: (value) =>
-    typeof value === 'number' && Math.abs(value) < Number.MAX_SAFE_INTEGER / 1000
-      ? epochMs(Math.round(value * 1000))
-      : null,
+  readTimestamp: (value) => (typeof value === 'number' ? toEpochMs(value * 1000) : null),
   writeTimestamp: (time) => time / 1000,
+}
+
+/** Blobs are byte strings, times are epoch milliseconds under tag 1, integers or floats. */
+export const cborCodec: Codec = {
+  contentType: 'application/x-amz-cbor-1.1',
+  parse: decodeCbor,
+  render: (output) => encodeCbor(output as CborValue),
+  readBlob: (value) => (Buffer.isBuffer(value) ? value : null),
+  writeBlob: (bytes) => bytes,
+  readTimestamp: (value) => (value instanceof CborTime ? toEpochMs(value.epochMs) : null),
+  writeTimestamp: (time) => new CborTime(time),
+}
+
+function toEpochMs(ms: number): EpochMs | null {
+  const rounded = Math.round(ms)
+  return Number.isSafeInteger(rounded) ? epochMs(rounded) : null
 }
 
 /** Node skips what is not base64, so a shorter result than the text promises means that some was. */

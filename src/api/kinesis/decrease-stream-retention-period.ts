@@ -1,4 +1,4 @@
-import { retentionHours } from './increase-stream-retention-period.ts'
+import { refuseRetention, retentionHours } from './increase-stream-retention-period.ts'
 import { required, structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { invalid, streamMembers, toStreamName } from './stream-address.ts'
@@ -9,6 +9,7 @@ export const decreaseStreamRetentionPeriod = defineOperation(
   structure({ ...streamMembers, RetentionPeriodHours: required(retentionHours) }),
   async (input, { service }) => {
     const name = toStreamName(input, service)
+    refuseRetention(input.RetentionPeriodHours)
     const current = service.dataStreams.describe(name).retentionHours
     if (input.RetentionPeriodHours >= current) {
       throw invalid(

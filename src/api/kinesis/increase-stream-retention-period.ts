@@ -2,7 +2,25 @@ import { integer, required, structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { invalid, streamMembers, toStreamName } from './stream-address.ts'
 
-export const retentionHours = integer({ min: 24, max: 8760 })
+const MIN_HOURS = 24
+const MAX_HOURS = 8760
+
+export const retentionHours = integer({})
+
+/** The model has no bounds for it: what is out of them is a matter of the operation. */
+export function refuseRetention(hours: number): void {
+  const requested = `Requested retention period (${hours} hours)`
+  if (hours < MIN_HOURS) {
+    throw invalid(
+      `Minimum allowed retention period is ${MIN_HOURS} hours. ${requested} is too short.`,
+    )
+  }
+  if (hours > MAX_HOURS) {
+    throw invalid(
+      `Maximum allowed retention period is ${MAX_HOURS} hours. ${requested} is too long.`,
+    )
+  }
+}
 
 /** IncreaseStreamRetentionPeriod: records that had expired stay out of sight once removed. */
 export const increaseStreamRetentionPeriod = defineOperation(
@@ -10,6 +28,7 @@ export const increaseStreamRetentionPeriod = defineOperation(
   structure({ ...streamMembers, RetentionPeriodHours: required(retentionHours) }),
   async (input, { service }) => {
     const name = toStreamName(input, service)
+    refuseRetention(input.RetentionPeriodHours)
     const current = service.dataStreams.describe(name).retentionHours
     if (input.RetentionPeriodHours <= current) {
       throw invalid(

@@ -6,7 +6,7 @@ import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { createSignatureVerifier, type AccessKeys } from '../auth/index.ts'
 import type { HttpRequest, HttpResponse } from '../http-server.ts'
-import { jsonCodec, type Codec } from './codec.ts'
+import { cborCodec, jsonCodec, type Codec } from './codec.ts'
 import { toWireError, type WireError } from './errors.ts'
 import { readInput, serializationError } from './input-schema.ts'
 import type { KinesisService, Operation } from './operation.ts'
@@ -40,6 +40,7 @@ const MAX_BODY_BYTES_TOGETHER = 256 * 1024 * 1024
 const CODECS: ReadonlyMap<string, Codec> = new Map([
   [jsonCodec.contentType, jsonCodec],
   ['application/json', jsonCodec],
+  [cborCodec.contentType, cborCodec],
 ])
 
 type Answer = {

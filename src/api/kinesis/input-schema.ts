@@ -122,14 +122,14 @@ export function oneOf<const V extends string>(values: readonly V[]): Member<V> {
 }
 
 /** 32 bits: what does not fit is clamped before it is checked, and reported so. */
-export function integer(limits: { readonly min: number; readonly max?: number }): Member<number> {
+export function integer(limits: { readonly min?: number; readonly max?: number }): Member<number> {
   return {
     read: (raw) => {
       if (typeof raw !== 'number') throw inconvertible(raw, 'an Integer')
       return Math.max(-0x8000_0000, Math.min(0x7fff_ffff, Math.trunc(raw)))
     },
     check: (value, at, failures) => {
-      if (value < limits.min) {
+      if (limits.min !== undefined && value < limits.min) {
         const must = `have value greater than or equal to ${limits.min}`
         failures.push(constraintFailure(String(value), at, must))
       }

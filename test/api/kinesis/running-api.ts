@@ -19,6 +19,8 @@ export const ACCOUNT_ID = '000000000000'
 
 export type ClientProtocol = 'h2c' | 'HTTP/1.1'
 
+export type RunningApi = Awaited<ReturnType<typeof runKinesisApi>>
+
 /** The API on a free port, its clock in the test's hand, until the test ends. */
 export async function runKinesisApi(options: Partial<DataStreamsOptions> = {}) {
   const observed = createObserved()

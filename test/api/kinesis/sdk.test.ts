@@ -415,7 +415,11 @@ describe('operations', () => {
       client.send(
         new DecreaseStreamRetentionPeriodCommand({ StreamName, RetentionPeriodHours: 23 }),
       ),
-    ).rejects.toMatchObject({ name: 'ValidationException' })
+    ).rejects.toMatchObject({
+      name: 'InvalidArgumentException',
+      message:
+        'Minimum allowed retention period is 24 hours. Requested retention period (23 hours) is too short.',
+    })
   })
 
   test('a record past its retention is never read, to the millisecond', async () => {

@@ -1,42 +1,6 @@
-import { createHash, createHmac } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { ACCESS_KEY, ACCOUNT_ID, runKinesisApi } from './running-api.ts'
-
-const JSON_TYPE = 'application/x-amz-json-1.1'
-
-type RunningApi = Awaited<ReturnType<typeof runKinesisApi>>
-type Change = { type?: string; target?: string; sign?: boolean; path?: string }
-
-/** One signed request as bytes, without any client between. */
-async function call(api: RunningApi, operation: string, body: unknown, change: Change = {}) {
-  const { type = JSON_TYPE, target = `Kinesis_20131202.${operation}`, sign = true } = change
-  const text = typeof body === 'string' ? body : JSON.stringify(body)
-  const headers: Record<string, string> = { 'content-type': type, 'x-amz-target': target }
-  if (sign) Object.assign(headers, signature(api, text, target))
-  const response = await fetch(`${api.endpoint}${change.path ?? '/'}`, {
-    method: 'POST',
-    headers,
-    body: text,
-  })
-  return { status: response.status, headers: response.headers, text: await response.text() }
-}
-
-function signature(api: RunningApi, body: string, target: string): Record<string, string> {
-  const hash = (text: string) => createHash('sha256').update(text).digest('hex')
-  const date = new Date(api.clock.now()).toISOString().replace(/[-:]|\.\d{3}/g, '')
-  const scope = `${date.slice(0, 8)}/any/kinesis/aws4_request`
-  const { host } = new URL(api.endpoint)
-  const names = 'host;x-amz-date;x-amz-target'
-  const canonical = `POST\n/\n\nhost:${host}\nx-amz-date:${date}\nx-amz-target:${target}\n\n${names}\n${hash(body)}`
-  let key = Buffer.from(`AWS4${ACCESS_KEY.secretAccessKey}`)
-  for (const part of scope.split('/')) key = createHmac('sha256', key).update(part).digest()
-  const toSign = `AWS4-HMAC-SHA256\n${date}\n${scope}\n${hash(canonical)}`
-  const value = createHmac('sha256', key).update(toSign).digest('hex')
-  return {
-    'x-amz-date': date,
-    authorization: `AWS4-HMAC-SHA256 Credential=${ACCESS_KEY.accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${value}`,
-  }
-}
+import { ACCOUNT_ID, runKinesisApi } from './running-api.ts'
+import { call, JSON_TYPE } from './signed-call.ts'
 
 describe('answers', () => {
   test('carry a request id and the id of 64 bytes, and the content type of the request', async () => {
