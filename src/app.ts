@@ -19,8 +19,9 @@ import { toClientHost, toHttpUrl, type Config } from './config/index.ts'
 import { openMetaLeases } from './consume/index.ts'
 import { openDataStreams, type DataStreams } from './datastream/index.ts'
 import { openDetector, resolveModel } from './detect/index.ts'
+import { readDeclaredSources } from './declared-sources.ts'
 import { startDetectionPipeline } from './detection-pipeline.ts'
-import { LiveSessions, startRtmpServer } from './ingest/index.ts'
+import { LiveSessions, pullOf, startRtmpServer, startSources } from './ingest/index.ts'
 import { startNotifier } from './notify/index.ts'
 import { createEvents } from './observe/events.ts'
 import type { Log } from './observe/log.ts'
@@ -28,7 +29,13 @@ import { createMetrics } from './observe/metrics.ts'
 import { systemClock } from './platform/clock.ts'
 import { openLevelMetaStore } from './platform/meta-store.ts'
 import { createHls, createImages } from './playback/index.ts'
-import { openCredentials, openStreamRegistry, type StreamRegistry } from './registry/index.ts'
+import {
+  createSecretBox,
+  openCredentials,
+  openSourceRegistry,
+  openStreamRegistry,
+  type StreamRegistry,
+} from './registry/index.ts'
 import { blaming } from './start-failure.ts'
 
 /** The running service. Disposal drains it: see {@link startApp}. */
@@ -111,6 +118,19 @@ async function startParts(
       ...(publishKey === undefined ? {} : { publishKey }),
     })
   }
+  const sealingKey = Buffer.from(credentials.sealingKey, 'hex')
+  const declaredSources = await blaming('sources[].passwordFile', () =>
+    readDeclaredSources(config.sources),
+  )
+  for (const { stream } of declaredSources) {
+    if (registry.find(stream) !== null) continue
+    const retentionHours = config.archive.defaultRetentionHours
+    await registry.create({ name: stream, retentionHours })
+  }
+  const sources = await openSourceRegistry(
+    { meta, streams: registry, clock, box: createSecretBox(sealingKey) },
+    declaredSources,
+  )
   const archive = keep(
     await openArchive(
       { directory: inData('archive'), meta, ...observed },
@@ -221,11 +241,16 @@ async function startParts(
       ? null
       : `rtmp://${toClientHost(config.rtmp.host)}:${rtmp.port}/${config.rtmp.app}`
   if (rtmp !== null) keep(rtmp)
+  const pulls = keep(
+    startSources({
+      ...{ registry, sources, archive, sessions, pullOf, random: Math.random },
+      ...observed,
+    }),
+  )
 
   const images = keep(createImages({ archive, workers: 1 }))
   const hls = createHls({ archive, clock })
   const accessKeys = config.auth.accessKeys.length > 0 ? config.auth.accessKeys : [credentials]
-  const sealingKey = Buffer.from(credentials.sealingKey, 'hex')
   const access = createAccess({
     adminToken: config.auth.adminToken,
     sealingKey,
@@ -277,6 +302,8 @@ async function startParts(
   registerControlApi(fastify, {
     access,
     registry,
+    sources,
+    pulls,
     archive,
     dataStreams,
     resultsStream,

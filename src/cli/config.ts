@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { stringify } from 'yaml'
 import { configSchema } from '../config/index.ts'
+import { maskUrl } from '../domain/source-url.ts'
 import { openCredentials } from '../registry/index.ts'
 import { CONFIG_OPTION, readArguments, readConfig, UsageError, type Command } from './command.ts'
 
@@ -49,8 +50,12 @@ as KINORA_AUTH__ADMIN_TOKEN_FILE.`,
   },
 }
 
-const SECRETS = new Set(['adminToken', 'secretAccessKey', 'secret', 'previousSecret', 'publishKey'])
+const SECRETS = new Set(
+  'adminToken secretAccessKey secret previousSecret publishKey password'.split(' '),
+)
 
 function hideSecrets(key: unknown, value: unknown): unknown {
-  return SECRETS.has(String(key)) && typeof value === 'string' ? '(set)' : value
+  if (typeof value !== 'string') return value
+  if (key === 'url') return maskUrl(value)
+  return SECRETS.has(String(key)) ? '(set)' : value
 }

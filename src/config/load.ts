@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Value, type ValueError } from '@sinclair/typebox/value'
 import { parse, YAMLParseError } from 'yaml'
 import { ServiceError } from '../domain/errors.ts'
+import { parseSourceUrl } from '../domain/source-url.ts'
 import { toType } from './reference.ts'
 import { configSchema, type Config } from './schema.ts'
 
@@ -155,6 +156,24 @@ function crossCheck(config: Config): string[] {
     const names = config[list].map(({ name }) => name)
     const twice = names.find((name, i) => names.indexOf(name) !== i)
     if (twice !== undefined) problems.push(`${list}: the name ${twice} is given twice`)
+  }
+  return [...problems, ...checkSources(config.sources)]
+}
+
+function checkSources(sources: Config['sources']): string[] {
+  const problems: string[] = []
+  for (const [i, { stream, url, password, passwordFile }] of sources.entries()) {
+    if (sources.findIndex((other) => other.stream === stream) !== i) {
+      problems.push(`sources: the stream ${stream} is given twice`)
+    }
+    if (password !== undefined && passwordFile !== undefined) {
+      problems.push(`sources.${i}: give password or passwordFile, not both`)
+    }
+    try {
+      parseSourceUrl(url)
+    } catch (error) {
+      problems.push(`sources.${i}.${(error as ServiceError).message}`) // begins with the field
+    }
   }
   return problems
 }

@@ -114,6 +114,46 @@ export const configSchema = Type.Object(
       ),
       { default: [], description: 'Streams made at the start when they do not exist.' },
     ),
+    sources: Type.Array(
+      Type.Object(
+        {
+          stream: Type.String({
+            pattern: '^[a-zA-Z0-9_.-]{1,256}$',
+            description: 'Made when it does not exist.',
+          }),
+          url: Type.String({
+            minLength: 1,
+            maxLength: 2048,
+            description: 'rtsp, rtsps, rtmp, rtmps, http or https (HTTP-FLV).',
+          }),
+          username: Type.Optional(Type.String({ maxLength: 256 })),
+          password: Type.Optional(Type.String({ maxLength: 256 })),
+          passwordFile: Type.Optional(
+            Type.String({ minLength: 1, description: 'File that holds the password instead.' }),
+          ),
+          transport: Type.Optional(
+            Type.Union([Type.Literal('auto'), Type.Literal('tcp'), Type.Literal('udp')], {
+              description: 'Of RTSP: auto (default: TCP, then UDP), tcp or udp.',
+            }),
+          ),
+          verifyCertificate: Type.Optional(
+            Type.Boolean({ description: 'Default true; false: a self-signed one will do.' }),
+          ),
+          enabled: Type.Optional(Type.Boolean({ description: 'Default true.' })),
+          connectTimeoutMs: Type.Optional(
+            Type.Integer({ minimum: 500, maximum: 60_000, description: 'Default 5000.' }),
+          ),
+          stallTimeoutMs: Type.Optional(
+            Type.Integer({ minimum: 1000, maximum: 300_000, description: 'Default 10,000.' }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+      {
+        default: [],
+        description: 'Cameras that are called for their media, one per stream.',
+      },
+    ),
     detection: section({
       enabled: Type.Boolean({ default: true }),
       model: Type.String({

@@ -4,15 +4,18 @@ import type { Archive } from '../../archive/index.ts'
 import type { DataStreams, StoredRecord } from '../../datastream/index.ts'
 import { ServiceError } from '../../domain/errors.ts'
 import { epochMs } from '../../domain/time.ts'
-import type { IngestSession } from '../../ingest/index.ts'
-import type { StreamInfo, StreamRegistry } from '../../registry/index.ts'
+import type { IngestSession, Sources } from '../../ingest/index.ts'
+import type { SourceRegistry, StreamInfo, StreamRegistry } from '../../registry/index.ts'
 import type { Access } from './access.ts'
 import { quotaField, registerArchiveRoutes } from './archive-routes.ts'
+import { registerSourceRoutes } from './source-routes.ts'
 
 /** The control API under /control/v1: what the console and the `kinora` commands use. */
 export type ControlApiOptions = {
   readonly access: Access
   readonly registry: StreamRegistry
+  readonly sources: SourceRegistry
+  readonly pulls: Sources
   readonly archive: Archive
   readonly dataStreams: DataStreams
   readonly resultsStream: string
@@ -103,6 +106,16 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
     signedIn.addHook('onRequest', async (request) => access.requireAdmin(request))
 
     registerArchiveRoutes(signedIn, { archive, registry })
+    registerSourceRoutes(signedIn, {
+      streams: registry,
+      sources: options.sources,
+      pulls: options.pulls,
+      defaultRetentionHours: options.defaultRetentionHours,
+      describeSession: (name) => {
+        const session = options.sessions().find(({ stream }) => stream === name)
+        return session === undefined ? null : describeSession(session)
+      },
+    })
 
     signedIn.get('/control/v1/service', async () => ({
       version: options.version,
@@ -148,11 +161,13 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
 
     signedIn.delete<NameParams>('/control/v1/streams/:name', async (request, reply) => {
       const info = registry.get(request.params.name)
-      if (options.sessions().some(({ stream }) => stream === info.name)) {
-        throw new ServiceError('conflict', 'StreamBusy', `Stream ${info.name} is being published.`)
-      }
-      await archive.remove(info.streamId) // refuses while a session's last fragment is written
-      await registry.delete(info.name)
+      await options.pulls.whileStopped(info.name, async () => {
+        if (options.sessions().some(({ stream }) => stream === info.name)) {
+          throw new ServiceError('conflict', 'StreamBusy', `${info.name} is being published.`)
+        }
+        await archive.remove(info.streamId) // refuses while a session's last fragment is written
+        await registry.delete(info.name)
+      })
       void reply.status(204)
     })
 
