@@ -7,8 +7,8 @@ import type { LiveSession, LiveSessions } from '../live-sessions.ts'
  * stream when media is about to come, and feeds it.
  *
  * Resolves only when `signal` aborts, after having left the peer politely and ended its session;
- * otherwise rejects with a {@link PullError}. Its session is ended in either case. Trying again, and
- * when, is the caller's.
+ * otherwise rejects with a {@link PullError}. Its session is ended in either case; the reason of
+ * `signal` is the `SessionEndReason` to end it with. Trying again, and when, is the caller's.
  */
 export type Pull = (target: PullTarget, deps: PullDeps, signal: AbortSignal) => Promise<void>
 
