@@ -1,7 +1,7 @@
 import type { EpochMs } from '../domain/time.ts'
 import type { StreamInfo } from '../registry/index.ts'
 import type { IngestDeps } from './ingest-deps.ts'
-import { IngestPublisher } from './publisher.ts'
+import { IngestPublisher, type PublisherDeps, type PublisherSnapshot } from './publisher.ts'
 import type { IngestProtocol, IngestSession, Reconnects, TransportFacts } from './session-info.ts'
 import { StreamClaims, type StreamClaim } from './stream-claims.ts'
 
@@ -13,7 +13,7 @@ export class LiveSessions {
   readonly #deps: IngestDeps
   readonly #options: LiveSessionsOptions
   readonly #claims: StreamClaims
-  readonly #sessions = new Set<LiveSession>()
+  readonly #sessions = new Set<LiveSession<SessionPublisher>>()
 
   constructor(deps: IngestDeps, options: LiveSessionsOptions = {}) {
     this.#deps = deps
@@ -31,16 +31,33 @@ export class LiveSessions {
    *   `conflict`/`StreamBusy` while another publisher is there, `unavailable`; the signal's reason
    */
   async open(request: SessionRequest): Promise<LiveSession> {
+    const { fragmentTargetMs, maxFragmentMs } = this.#options
+    return this.openWith(
+      request,
+      (deps, info) =>
+        new IngestPublisher(deps, {
+          stream: info.name,
+          fragmentTargetMs: fragmentTargetMs ?? DEFAULT_FRAGMENT_TARGET_MS,
+          maxFragmentMs: maxFragmentMs ?? DEFAULT_MAX_FRAGMENT_MS,
+        }),
+    )
+  }
+
+  /** The same for a protocol that brings fragments of its own: PutMedia. */
+  async openWith<P extends SessionPublisher>(
+    request: SessionRequest,
+    makePublisher: (deps: PublisherDeps, info: StreamInfo) => P,
+  ): Promise<LiveSession<P>> {
     const info = this.#claims.authorise(request.stream, request.authorisation)
     const claim = await this.#claims.claim(info)
     if (request.signal?.aborted ?? false) {
       await claim.release(async () => undefined)
       throw request.signal!.reason
     }
-    const session = new LiveSession(this.#deps, claim, {
+    const now = () => this.#deps.clock.now()
+    const publisher = makePublisher({ ...this.#deps, writer: claim.writer, now }, info)
+    const session = new LiveSession(this.#deps, claim, publisher, {
       ...request,
-      fragmentTargetMs: this.#options.fragmentTargetMs ?? DEFAULT_FRAGMENT_TARGET_MS,
-      maxFragmentMs: this.#options.maxFragmentMs ?? DEFAULT_MAX_FRAGMENT_MS,
       onEnded: () => this.#sessions.delete(session),
     })
     this.#sessions.add(session)
@@ -49,9 +66,9 @@ export class LiveSessions {
 }
 
 /** One publisher of one stream. */
-export class LiveSession {
+export class LiveSession<P extends SessionPublisher = IngestPublisher> {
   readonly info: StreamInfo
-  readonly publisher: IngestPublisher
+  readonly publisher: P
   readonly startedAt: EpochMs
   readonly #deps: IngestDeps
   readonly #claim: StreamClaim
@@ -59,17 +76,13 @@ export class LiveSession {
   #ended: Promise<void> | null = null
   #reconnects: Reconnects = { count: 0, lastReason: null }
 
-  constructor(deps: IngestDeps, claim: StreamClaim, options: LiveSessionOptions) {
+  constructor(deps: IngestDeps, claim: StreamClaim, publisher: P, options: LiveSessionOptions) {
     this.info = claim.info
     this.startedAt = deps.clock.now()
     this.#deps = deps
     this.#claim = claim
     this.#options = options
-    const { fragmentTargetMs, maxFragmentMs } = options
-    this.publisher = new IngestPublisher(
-      { ...deps, writer: claim.writer, now: () => deps.clock.now() },
-      { stream: claim.info.name, fragmentTargetMs, maxFragmentMs },
-    )
+    this.publisher = publisher
     deps.events.sessionStarted(this.#name)
   }
 
@@ -147,9 +160,14 @@ export type SessionEndReason =
   | 'source-changed'
   | 'internal'
 
+/** What a session puts media into its stream with. */
+export type SessionPublisher = {
+  snapshot(): PublisherSnapshot
+  /** Completes the open fragment; resolves when it is persisted or given up. */
+  end(): Promise<void>
+}
+
 type LiveSessionOptions = SessionRequest & {
-  readonly fragmentTargetMs: number
-  readonly maxFragmentMs: number
   readonly onEnded: () => void
 }
 

@@ -23,7 +23,7 @@ export type IngestSession = {
 
 /** Pulled ones are named after what we call: `rtsp-pull`. */
 export type IngestProtocol =
-  'rtmp' | 'rtmps' | 'rtsp' | 'rtsps' | 'rtsp-pull' | 'rtmp-pull' | 'http-flv-pull'
+  'rtmp' | 'rtmps' | 'rtsp' | 'rtsps' | 'rtsp-pull' | 'rtmp-pull' | 'http-flv-pull' | 'put-media'
 
 /** Of a stream's publisher, since the service started or its source was changed. */
 export type Reconnects = {
