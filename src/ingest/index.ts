@@ -5,3 +5,6 @@ export { startRtmpServer, type RtmpServer, type RtmpServerOptions } from './rtmp
 export { pullOf } from './sources/pull-of.ts'
 export type { SourceStatus } from './sources/source-status.ts'
 export { startSources, type Sources } from './sources/start-sources.ts'
+export { LoginLimiter } from './login-limiter.ts'
+export { startRtspServer, type RtspServerOptions } from './rtsp/server.ts'
+export { UdpPortRange } from './rtsp/udp-ports.ts'
