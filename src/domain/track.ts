@@ -12,7 +12,12 @@ export type Track = {
   /** Ticks per second of this track's samples: 1000 for RTMP and for default Matroska. */
   readonly timescale: number
   readonly video: { readonly widthPx: number; readonly heightPx: number } | null
-  readonly audio: { readonly sampleRateHz: number; readonly channels: number } | null
+  readonly audio: {
+    readonly sampleRateHz: number
+    readonly channels: number
+    /** Of linear PCM, which cannot be read without it. */
+    readonly bitDepth?: number
+  } | null
 }
 
 /** One coded unit of a track; for video, one access unit with length-prefixed NAL units. */
@@ -28,6 +33,23 @@ export type Sample = {
   readonly arrivedAt: EpochMs
 }
 
+/**
+ * Codec IDs as the Matroska codec registry has them (draft-ietf-cellar-codec §4), except for the last
+ * two, which are ours: docs/design/ingest.md says what their samples are.
+ */
 export const CODEC_AVC = 'V_MPEG4/ISO/AVC'
 export const CODEC_HEVC = 'V_MPEGH/ISO/HEVC'
 export const CODEC_AAC = 'A_AAC'
+export const CODEC_AV1 = 'V_AV1'
+export const CODEC_VP8 = 'V_VP8'
+export const CODEC_VP9 = 'V_VP9'
+export const CODEC_MJPEG = 'V_MJPEG'
+export const CODEC_OPUS = 'A_OPUS'
+/** WAVEFORMATEX in the private data says which: G.711, G.722, G.726. */
+export const CODEC_ACM = 'A_MS/ACM'
+export const CODEC_PCM_BIG_ENDIAN = 'A_PCM/INT/BIG'
+export const CODEC_PCM_LITTLE_ENDIAN = 'A_PCM/INT/LIT'
+/** ONVIF metadata: one XML document a sample. */
+export const CODEC_ONVIF_METADATA = 'D_ONVIF/METADATA'
+/** RTP of a format that we cannot read: whole packets, framed as RFC 4571 does. */
+export const CODEC_RTP = 'D_RTP'

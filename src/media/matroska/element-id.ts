@@ -41,6 +41,7 @@ export const ElementId = {
   Audio: 0xe1,
   SamplingFrequency: 0xb5,
   Channels: 0x9f,
+  BitDepth: 0x6264,
   ContentEncodings: 0x6d80,
 
   Cluster: 0x1f43b675,

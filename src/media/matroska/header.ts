@@ -207,11 +207,13 @@ function readVideo(bytes: Uint8Array, element: ElementHead): Track['video'] {
 function readAudio(bytes: Uint8Array, element: ElementHead): Track['audio'] {
   let sampleRateHz = 8000 // both defaults: RFC 9559 §5.1.4.1.29
   let channels = 1
+  let bitDepth: number | null = null
   for (const child of children(bytes, element)) {
     if (child.id === ElementId.SamplingFrequency) sampleRateHz = readFloat(bytes, child)
     else if (child.id === ElementId.Channels) channels = readUnsigned(bytes, child)
+    else if (child.id === ElementId.BitDepth) bitDepth = readUnsigned(bytes, child)
   }
-  return { sampleRateHz, channels }
+  return { sampleRateHz, channels, ...(bitDepth === null ? {} : { bitDepth }) }
 }
 
 /** The children of an element that lies in `bytes` whole. */

@@ -179,6 +179,7 @@ function trackEntry(track: Track): Uint8Array {
           element(ElementId.Audio, [
             float(ElementId.SamplingFrequency, audio.sampleRateHz),
             unsigned(ElementId.Channels, audio.channels),
+            ...(audio.bitDepth === undefined ? [] : [unsigned(ElementId.BitDepth, audio.bitDepth)]),
           ]),
         ]),
   ])
