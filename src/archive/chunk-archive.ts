@@ -1,6 +1,11 @@
 import { join } from 'node:path'
 import { ServiceError } from '../domain/errors.ts'
-import { parseFragmentNumber, type Fragment, type FragmentNumber } from '../domain/fragment.ts'
+import {
+  counterOf,
+  parseFragmentNumber,
+  type Fragment,
+  type FragmentNumber,
+} from '../domain/fragment.ts'
 import type { StreamId } from '../domain/stream.ts'
 import { epochMs } from '../domain/time.ts'
 import type { Events } from '../observe/events.ts'
@@ -40,7 +45,7 @@ import { deletionUnfinished, RangeDeletions, type Deletion } from './range-delet
 import { forecastDiskFull, forecastStream, type StreamGrowth } from './space-forecast.ts'
 import { SPACE_INTERVAL_MS, SpaceGuard } from './space-guard.ts'
 import { StartupRecovery } from './startup-recovery.ts'
-import { counterOf, StreamState } from './stream-state.ts'
+import { StreamState } from './stream-state.ts'
 import { StreamWriter } from './stream-writer.ts'
 import { isInAny, overlapsAny, Visibility, type FragmentFacts } from './visibility.ts'
 import { WriteRate } from './write-rate.ts'
@@ -277,14 +282,27 @@ export class ChunkArchive implements Archive {
   async usage(streamId: StreamId): Promise<ArchiveUsage> {
     const state = await this.#state(streamId)
     const { chunks, bytes } = this.#catalogue.stream(streamId)
-    const [oldest] = await this.after(streamId, null, 1)
-    const [newest] = await this.newest(streamId, 1)
+    const all = chunks + state.liveChunks.size
+    const oldest = all === 0 ? null : await this.#oldest(state)
+    const [newest] = all === 0 ? [] : await this.newest(streamId, 1)
     return {
-      chunks: chunks + state.liveChunks.size,
+      chunks: all,
       bytes: bytes + liveBytes(state),
       oldest: oldest?.serverTimestamp ?? null,
       newest: newest?.serverTimestamp ?? null,
     }
+  }
+
+  async #oldest(state: StreamState): Promise<Fragment | null> {
+    const { streamId } = state
+    const [visibility, cutoff] = [this.#visibility(streamId), this.#cutoff(streamId)]
+    if (visibility === null || cutoff === null) return null
+    if (state.knowsAllAfter(0)) {
+      return state.newest.find((fragment) => visibility.showsFragment(fragment)) ?? null
+    }
+    return state.oldest.oldest({ visibility, cutoff }, (fromCounter, limit) =>
+      this.#search.fromCounter(state, fromCounter, { visibility, limit }),
+    )
   }
 
   async space(): Promise<ArchiveSpace> {
@@ -345,6 +363,7 @@ export class ChunkArchive implements Archive {
   async hold(streamId: StreamId, range: ClockRange, terms: HoldTerms): Promise<Hold> {
     const { clock, events } = this.#deps
     const hold = await this.#holds.add(streamId, range, terms, clock.now())
+    ;(await this.#states.get(streamId))?.oldest.forgetAll()
     events.holdAdded(this.#describe(hold))
     return hold
   }

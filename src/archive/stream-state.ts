@@ -1,9 +1,9 @@
-import type { Fragment } from '../domain/fragment.ts'
-import { parseFragmentNumber } from '../domain/fragment.ts'
+import { counterOf, type Fragment } from '../domain/fragment.ts'
 import type { StreamId } from '../domain/stream.ts'
 import { createDeferred, type Deferred } from '../platform/deferred.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import { GapNotes } from './gap-mark.ts'
+import { OldestFragments } from './oldest-fragments.ts'
 
 /** Where a stream's numbering goes on. */
 export type Numbering = {
@@ -31,6 +31,7 @@ export class StreamState {
   writtenBytes = 0
   /** Why media is missing. */
   readonly gaps = new GapNotes()
+  readonly oldest = new OldestFragments()
   #newest: readonly Fragment[] = []
   #windowIsAll = true
   readonly #waiters = new Set<Waiter>()
@@ -59,16 +60,22 @@ export class StreamState {
     this.numbering = numbering
     this.#newest = newest.slice(-StreamState.WINDOW)
     this.#windowIsAll = newest.length < StreamState.WINDOW
+    this.oldest.forgetAll()
   }
 
   /** Drops fragments that are no longer on disk. */
   forgetChunk(chunkId: string): void {
-    this.#newest = this.#newest.filter(({ place }) => place.chunkId !== chunkId)
+    this.#drop(({ place }) => place.chunkId === chunkId)
   }
 
   /** Drops fragments that were deleted. */
   forget(isGone: (fragment: Fragment, counter: number) => boolean): void {
-    this.#newest = this.#newest.filter((fragment) => !isGone(fragment, counterOf(fragment)))
+    this.#drop((fragment) => isGone(fragment, counterOf(fragment)))
+  }
+
+  #drop(isGone: (fragment: Fragment) => boolean): void {
+    this.#newest = this.#newest.filter((fragment) => !isGone(fragment))
+    this.oldest.forget(isGone)
   }
 
   /** Makes a fragment visible. */
@@ -109,7 +116,3 @@ const NEW_STREAM: Numbering = {
 }
 
 type Waiter = { readonly counter: number; readonly deferred: Deferred<void> }
-
-export function counterOf(fragment: Fragment): number {
-  return parseFragmentNumber(fragment.fragmentNumber)!.counter
-}

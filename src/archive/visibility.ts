@@ -1,7 +1,6 @@
-import type { Fragment } from '../domain/fragment.ts'
+import { counterOf, type Fragment } from '../domain/fragment.ts'
 import { timeSpanOf, type ChunkSpan, type ClockRange } from './chunk-span.ts'
 import type { FragmentRow } from './fragment-row.ts'
-import { counterOf } from './stream-state.ts'
 
 /** What decides whether a persisted fragment is seen. */
 export type FragmentFacts = Pick<

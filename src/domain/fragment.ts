@@ -74,3 +74,8 @@ export function parseFragmentNumber(text: string): FragmentNumberParts | null {
     random28: Number(value & 0xfff_ffffn),
   }
 }
+
+/** By which fragments of a stream are in order. */
+export function counterOf({ fragmentNumber }: Pick<Fragment, 'fragmentNumber'>): number {
+  return parseFragmentNumber(fragmentNumber)!.counter
+}
