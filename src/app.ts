@@ -21,7 +21,13 @@ import { openDataStreams, type DataStreams } from './datastream/index.ts'
 import { openDetector, resolveModel } from './detect/index.ts'
 import { readDeclaredSources } from './declared-sources.ts'
 import { startDetectionPipeline } from './detection-pipeline.ts'
-import { LiveSessions, pullOf, startRtmpServer, startSources } from './ingest/index.ts'
+import {
+  LiveSessions,
+  LoginLimiter,
+  pullOf,
+  startRtmpServer,
+  startSources,
+} from './ingest/index.ts'
 import { startNotifier } from './notify/index.ts'
 import { createEvents } from './observe/events.ts'
 import type { Log } from './observe/log.ts'
@@ -36,6 +42,7 @@ import {
   openStreamRegistry,
   type StreamRegistry,
 } from './registry/index.ts'
+import { startRtspServers } from './rtsp-servers.ts'
 import { blaming } from './start-failure.ts'
 
 /** The running service. Disposal drains it: see {@link startApp}. */
@@ -241,6 +248,14 @@ async function startParts(
       ? null
       : `rtmp://${toClientHost(config.rtmp.host)}:${rtmp.port}/${config.rtmp.app}`
   if (rtmp !== null) keep(rtmp)
+  const rtspTls = await blaming('rtsp.tlsCertFile, rtsp.tlsKeyFile', () => readTls(config.rtsp))
+  const rtsp = keep(
+    await startRtspServers(
+      { registry, archive, sessions, loginLimiter: new LoginLimiter(clock), ...observed },
+      config.rtsp,
+      rtspTls,
+    ),
+  )
   const pulls = keep(
     startSources({
       ...{ registry, sources, archive, sessions, pullOf, random: Math.random },
@@ -327,7 +342,7 @@ async function startParts(
   registerConsole(fastify, CONSOLE)
   await fastify.ready()
 
-  const tls = await blaming('http.tlsCertFile, http.tlsKeyFile', () => readTls(config))
+  const tls = await blaming('http.tlsCertFile, http.tlsKeyFile', () => readTls(config.http))
   const http = await blaming('http.host, http.port', () =>
     startHttpServer({
       host: config.http.host,
@@ -349,7 +364,7 @@ async function startParts(
     },
   })
   publicUrl = config.publicUrl ?? toHttpUrl(config, http.port)
-  log.info({ version, publicUrl, rtmpUrl }, 'kinora is ready')
+  log.info({ version, publicUrl, rtmpUrl, rtspUrl: rtsp.url }, 'kinora is ready')
   return {
     publicUrl,
     rtmpUrl,
@@ -362,11 +377,15 @@ async function startParts(
 }
 
 /** Read and parsed, so that a wrong file is told before a port is opened. */
-function readTls({ http }: Config): { readonly cert: string; readonly key: string } | null {
-  if (http.tlsCertFile === null || http.tlsKeyFile === null) return null
+function readTls(section: {
+  readonly tlsCertFile: string | null
+  readonly tlsKeyFile: string | null
+}): { readonly cert: string; readonly key: string } | null {
+  const { tlsCertFile, tlsKeyFile } = section
+  if (tlsCertFile === null || tlsKeyFile === null) return null
   const tls = {
-    cert: readFileSync(http.tlsCertFile, 'utf8'),
-    key: readFileSync(http.tlsKeyFile, 'utf8'),
+    cert: readFileSync(tlsCertFile, 'utf8'),
+    key: readFileSync(tlsKeyFile, 'utf8'),
   }
   createSecureContext(tls)
   return tls

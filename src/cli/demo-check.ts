@@ -123,6 +123,7 @@ function toConfig(directory: string, options: DemoCheckOptions, hookUrl: string)
     KINORA_DATA_DIRECTORY: directory,
     KINORA_HTTP__PORT: '0',
     KINORA_RTMP__PORT: '0',
+    KINORA_RTSP__ENABLED: 'false',
     KINORA_DETECTION__MODEL: options.model,
     KINORA_DETECTION__MAX_LAG_MS: 'null',
     KINORA_HOOKS: JSON.stringify([

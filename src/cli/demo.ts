@@ -78,6 +78,7 @@ async function runDemo({ videoPath, model, ports, dataDirectory }: DemoOptions):
     KINORA_DATA_DIRECTORY: directory,
     KINORA_HTTP__PORT: String(ports.http),
     KINORA_RTMP__PORT: String(ports.rtmp),
+    KINORA_RTSP__ENABLED: 'false',
     KINORA_DETECTION__MODEL: model,
     KINORA_LOG__LEVEL: process.env.KINORA_LOG__LEVEL ?? 'warn',
   })

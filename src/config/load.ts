@@ -146,8 +146,14 @@ function crossCheck(config: Config): string[] {
   if (config.publicUrl !== null && !URL.canParse(config.publicUrl)) {
     problems.push('publicUrl: is no URL')
   }
-  if ((config.http.tlsCertFile === null) !== (config.http.tlsKeyFile === null)) {
-    problems.push('http.tlsCertFile and http.tlsKeyFile: set both or none')
+  for (const section of ['http', 'rtsp'] as const) {
+    const { tlsCertFile, tlsKeyFile } = config[section]
+    if ((tlsCertFile === null) !== (tlsKeyFile === null)) {
+      problems.push(`${section}.tlsCertFile and ${section}.tlsKeyFile: set both or none`)
+    }
+  }
+  if (config.rtsp.udpLastPort <= config.rtsp.udpFirstPort) {
+    problems.push('rtsp.udpLastPort: must be above rtsp.udpFirstPort')
   }
   if (config.archive.maxFragmentMs < config.archive.fragmentTargetMs) {
     problems.push('archive.maxFragmentMs: must not be below archive.fragmentTargetMs')

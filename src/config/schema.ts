@@ -37,6 +37,28 @@ export const configSchema = Type.Object(
       app: Type.String({ default: 'live', pattern: '^[a-zA-Z0-9_-]{1,64}$' }),
       maxConnections: Type.Integer({ default: 1000, minimum: 1, maximum: 100_000 }),
     }),
+    rtsp: section({
+      enabled: Type.Boolean({ default: true }),
+      host: Type.String({ default: '127.0.0.1', description: 'Address to bind.' }),
+      port: port(8554, 'RTSP publishing: rtsp://<stream>:<publish key>@host:port/live/<stream>.'),
+      tlsPort: port(8322, 'RTSPS publishing; open when there is a certificate.'),
+      tlsCertFile: optionalText('PEM certificate chain; with tlsKeyFile it turns RTSPS on.'),
+      tlsKeyFile: optionalText('PEM private key.'),
+      maxConnections: Type.Integer({ default: 1000, minimum: 1, maximum: 100_000 }),
+      udp: Type.Boolean({
+        default: true,
+        description:
+          'Take RTP over UDP. Off where UDP does not arrive, as in most containers: encoders are then ' +
+          'told to use TCP.',
+      }),
+      udpFirstPort: Type.Integer({ default: 50_000, minimum: 1024, maximum: 65_534 }),
+      udpLastPort: Type.Integer({
+        default: 50_999,
+        minimum: 1025,
+        maximum: 65_535,
+        description: 'Each video or audio track that comes over UDP takes two ports of the range.',
+      }),
+    }),
     auth: section({
       adminToken: optionalText(
         'Token for the control API and the console, at least 16 characters. Without it they are ' +

@@ -42,6 +42,11 @@ test.concurrent.each([
     says: /^kinora serve: rtmp\.host, rtmp\.port: 127\.0\.0\.1:\d+ is in use/,
   },
   {
+    rule: 'the RTSP port is taken',
+    settings: () => ({ KINORA_RTSP__PORT: taken() }),
+    says: /^kinora serve: rtsp\.host, rtsp\.port: 127\.0\.0\.1:\d+ is in use/,
+  },
+  {
     rule: 'the address is not ours', // RFC 5737: for documentation only
     settings: () => ({ KINORA_RTMP__HOST: '192.0.2.1' }),
     says: /^kinora serve: rtmp\.host, rtmp\.port: 192\.0\.2\.1 is no address of this machine/,
@@ -97,6 +102,7 @@ async function serveUntilEnd(settings: Record<string, string>) {
       KINORA_DATA_DIRECTORY: data,
       KINORA_HTTP__PORT: '0',
       KINORA_RTMP__PORT: '0',
+      KINORA_RTSP__PORT: '0',
       ...settings,
     },
   })

@@ -34,6 +34,7 @@ export async function startService(
       ...settings,
       http: { port: http, ...(settings.http as object | undefined) },
       rtmp: { port: rtmp },
+      rtsp: { port: 0, ...(settings.rtsp as object | undefined) },
     }),
   )
   const child = spawn(process.execPath, [join(ROOT, 'bin/kinora.cjs'), 'serve', '-c', config], {

@@ -6,6 +6,12 @@ import { ReadPacer } from '../rtmp/read-pacer.ts'
 import { RtspConnection } from './connection.ts'
 import type { UdpPortRange } from './udp-ports.ts'
 
+export type RtspServerDeps = IngestDeps & {
+  readonly sessions: LiveSessions
+  /** Of all protocols. */
+  readonly loginLimiter: LoginLimiter
+}
+
 export type RtspServerOptions = {
   readonly host: string
   /** 0: any free one. */
@@ -40,7 +46,7 @@ const DEFAULTS = {
  * several fit in a process. Resolves when it listens; rejects as `listen` fails.
  */
 export async function startRtspServer(
-  deps: IngestDeps & { readonly sessions: LiveSessions; readonly loginLimiter: LoginLimiter },
+  deps: RtspServerDeps,
   options: RtspServerOptions,
 ): Promise<Listener> {
   const protocol = options.tls === undefined ? 'rtsp' : 'rtsps'
