@@ -35,7 +35,7 @@ export type Sample = {
 
 /**
  * Codec IDs as the Matroska codec registry has them (draft-ietf-cellar-codec §4), except for the last
- * two, which are ours: docs/design/ingest.md says what their samples are.
+ * three, which are ours: docs/design/ingest.md says what their samples are.
  */
 export const CODEC_AVC = 'V_MPEG4/ISO/AVC'
 export const CODEC_HEVC = 'V_MPEGH/ISO/HEVC'
@@ -49,7 +49,15 @@ export const CODEC_OPUS = 'A_OPUS'
 export const CODEC_ACM = 'A_MS/ACM'
 export const CODEC_PCM_BIG_ENDIAN = 'A_PCM/INT/BIG'
 export const CODEC_PCM_LITTLE_ENDIAN = 'A_PCM/INT/LIT'
+export const CODEC_VVC = 'V_MPEGI/ISO/VVC'
+export const CODEC_FLAC = 'A_FLAC'
+export const CODEC_AC3 = 'A_AC3'
+export const CODEC_EAC3 = 'A_EAC3'
+/** Layers I to III, each with its number behind it. */
+export const CODEC_MPEG_AUDIO = 'A_MPEG/L'
 /** ONVIF metadata: one XML document a sample. */
 export const CODEC_ONVIF_METADATA = 'D_ONVIF/METADATA'
 /** RTP of a format that we cannot read: whole packets, framed as RFC 4571 does. */
 export const CODEC_RTP = 'D_RTP'
+/** A codec of FLV that has no name in Matroska; followed by /VIDEO/ or /AUDIO/ and FLV's own name. */
+export const CODEC_FLV = 'D_FLV'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { encodeAmf0, type Amf0Answer } from '../../src/ingest/rtmp/amf0.ts'
+import { encodeAmf0, type Amf0Answer } from '../../src/ingest/amf/amf0.ts'
 import { ChunkStreamReader, type RtmpMessage } from '../../src/ingest/rtmp/chunk-stream.ts'
 import { parseCommand, type Command } from '../../src/ingest/rtmp/commands.ts'
 import { Recorder } from './recorder.ts'

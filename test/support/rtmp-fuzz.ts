@@ -1,3 +1,5 @@
+import { ServiceError } from '../../src/domain/errors.ts'
+
 /** Mutated inputs from a fixed seed: the same every time, so that a crasher can be found again. */
 export function* mutations(
   seeds: readonly Uint8Array[],
@@ -32,3 +34,30 @@ export function createRandom(seed: number): () => number {
 }
 
 export const hex = (text: string) => Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'))
+
+/** Cases per parser: few by default, TEST_FUZZ_CASES=100000 for a full run. */
+export const FUZZ_CASES = Number(process.env.TEST_FUZZ_CASES ?? 4_000)
+
+/**
+ * Mutations of the seeds, and the seeds cut at every byte: each must come to a result or to an error
+ * of the peer's making. Answers how many came to a result, so that a test can tell that it tests.
+ */
+export function expectSurvives(
+  seeds: readonly Uint8Array[],
+  parse: (bytes: Uint8Array) => unknown,
+): number {
+  let results = 0
+  const attempt = (bytes: Uint8Array) => {
+    try {
+      parse(bytes)
+      results++
+    } catch (error) {
+      const expected = error instanceof ServiceError && error.kind === 'malformed-media'
+      if (!expected)
+        throw new Error(`fails on ${Buffer.from(bytes).toString('hex')}`, { cause: error })
+    }
+  }
+  for (const seed of seeds) for (let at = 0; at <= seed.length; at++) attempt(seed.subarray(0, at))
+  for (const bytes of mutations(seeds, FUZZ_CASES)) attempt(bytes)
+  return results
+}

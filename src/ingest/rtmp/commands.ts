@@ -1,4 +1,7 @@
-import { decodeAmf0, encodeAmf0, type Amf0Answer, type Amf0Value } from './amf0.ts'
+import { AUDIO_FOURCCS } from '../flv/audio-body.ts'
+import { VIDEO_FOURCCS } from '../flv/video-body.ts'
+import { decodeAmf0, encodeAmf0, type Amf0Answer } from '../amf/amf0.ts'
+import type { AmfObject, AmfValue } from '../amf/amf-cursor.ts'
 import type { OutgoingMessage } from './chunk-writer.ts'
 import { RtmpProtocolError } from './rtmp-error.ts'
 
@@ -7,7 +10,7 @@ export type Command = {
   readonly name: string
   readonly transactionId: number
   /** The command object and everything behind it. */
-  readonly args: readonly Amf0Value[]
+  readonly args: readonly AmfValue[]
 }
 
 export const TYPE_ACKNOWLEDGEMENT = 3
@@ -38,8 +41,12 @@ export function parseCommand(typeId: number, payload: Uint8Array): Command {
   return { name, transactionId: typeof transactionId === 'number' ? transactionId : 0, args }
 }
 
+export function isData(typeId: number): boolean {
+  return typeId === TYPE_DATA_AMF0 || typeId === TYPE_DATA_AMF3
+}
+
 /** Data message values (§7.1.2). @throws RtmpProtocolError */
-export function parseData(typeId: number, payload: Uint8Array): readonly Amf0Value[] {
+export function parseData(typeId: number, payload: Uint8Array): readonly AmfValue[] {
   return decodeAmf0(amf0Part(typeId, payload))
 }
 
@@ -60,7 +67,7 @@ export type ConnectRequest = {
  */
 export function parseConnect(command: Command): ConnectRequest {
   const [object] = command.args
-  const properties = object instanceof Map ? (object as ReadonlyMap<string, Amf0Value>) : null
+  const properties = object instanceof Map ? (object as AmfObject) : null
   const app = properties?.get('app')
   const tcUrl = properties?.get('tcUrl')
   if (typeof app !== 'string') throw new RtmpProtocolError('connect without an app')
@@ -133,11 +140,7 @@ export function connectAccepted(transactionId: number): OutgoingMessage {
     {
       fmsVer: 'FMS/3,5,7,7009',
       capabilities: 31,
-      // Enhanced RTMP v2, "Enhancing NetConnection connect Command".
-      fourCcList: ['avc1', 'hvc1', 'mp4a'],
-      videoFourCcInfoMap: { avc1: FOURCC_CAN_FORWARD, hvc1: FOURCC_CAN_FORWARD },
-      audioFourCcInfoMap: { mp4a: FOURCC_CAN_FORWARD },
-      capsEx: CAPS_MOD_EX,
+      ...ENHANCED,
     },
     {
       level: 'status',
@@ -149,7 +152,20 @@ export function connectAccepted(transactionId: number): OutgoingMessage {
 }
 
 const FOURCC_CAN_FORWARD = 4
+const CAPS_MULTITRACK = 2
 const CAPS_MOD_EX = 4
+
+/** Enhanced RTMP v2, "Enhancing NetConnection connect Command": said by us as server and as client. */
+export const ENHANCED: Record<string, Amf0Answer> = {
+  fourCcList: [...VIDEO_FOURCCS, ...AUDIO_FOURCCS],
+  videoFourCcInfoMap: infoMap(VIDEO_FOURCCS),
+  audioFourCcInfoMap: infoMap(AUDIO_FOURCCS),
+  capsEx: CAPS_MULTITRACK | CAPS_MOD_EX,
+}
+
+function infoMap(fourCcs: readonly string[]): Record<string, number> {
+  return Object.fromEntries(fourCcs.map((fourCc) => [fourCc, FOURCC_CAN_FORWARD]))
+}
 
 export function connectRejected(transactionId: number, description: string): OutgoingMessage {
   return command('_error', transactionId, null, {

@@ -2,12 +2,12 @@ import { ServiceError } from '../../domain/errors.ts'
 import type { EpochMs } from '../../domain/time.ts'
 import type { IngestDeps } from '../ingest-deps.ts'
 import type { LiveSession, LiveSessions, SessionEndReason } from '../live-sessions.ts'
+import { FlvIntake } from '../flv/flv-intake.ts'
 import type { RtmpMessage } from './chunk-stream.ts'
 import type { OutgoingMessage } from './chunk-writer.ts'
 import * as commands from './commands.ts'
-import { parseAggregate } from './flv.ts'
-import { MediaIntake } from './media-intake.ts'
 import { RtmpProtocolError } from './rtmp-error.ts'
+import { takeMedia } from './take-media.ts'
 
 /**
  * The life of one publisher above the chunk stream:
@@ -45,11 +45,9 @@ export class RtmpSession {
       case commands.TYPE_AUDIO:
       case commands.TYPE_VIDEO:
       case commands.TYPE_AGGREGATE:
-        this.#media(message, arrivedAt)
-        return null
       case commands.TYPE_DATA_AMF0:
       case commands.TYPE_DATA_AMF3:
-        this.#data(message)
+        this.#media(message, arrivedAt)
         return null
       case commands.TYPE_COMMAND_AMF0:
       case commands.TYPE_COMMAND_AMF3:
@@ -75,23 +73,17 @@ export class RtmpSession {
 
   #media(message: RtmpMessage, arrivedAt: EpochMs): void {
     const state = this.#state
-    if (state.name !== 'publishing') throw new RtmpProtocolError(`media in state ${state.name}`)
-    if (message.messageStreamId !== state.messageStreamId) {
-      throw new RtmpProtocolError('media on a message stream that does not publish')
-    }
-    const { typeId, timestamp, payload } = message
-    if (typeId !== commands.TYPE_AGGREGATE) {
-      state.intake.media(typeId, timestamp, payload, arrivedAt)
+    if (state.name === 'publishing' && message.messageStreamId === state.messageStreamId) {
+      takeMedia(state.intake, message, arrivedAt)
       return
     }
-    for (const each of parseAggregate(payload, timestamp)) {
-      state.intake.media(each.typeId, each.timestamp, each.payload, arrivedAt)
-    }
-  }
-
-  #data(message: RtmpMessage): void {
-    if (this.#state.name !== 'publishing') return
-    this.#state.intake.metadata(commands.parseData(message.typeId, message.payload))
+    // Data messages are no media, and some encoders send them early.
+    if (commands.isData(message.typeId)) return
+    throw new RtmpProtocolError(
+      state.name === 'publishing'
+        ? 'media on a message stream that does not publish'
+        : `media in state ${state.name}`,
+    )
   }
 
   #command(message: RtmpMessage): Promise<void> | null {
@@ -182,7 +174,7 @@ export class RtmpSession {
       key: before.key,
       messageStreamId,
       live,
-      intake: new MediaIntake(live.publisher),
+      intake: new FlvIntake(live.publisher),
     }
     this.#deps.onPublishing()
     this.#deps.send(commands.streamBegin(messageStreamId))
@@ -283,7 +275,7 @@ type Publishing = {
   readonly key: string | null
   readonly messageStreamId: number
   readonly live: LiveSession
-  readonly intake: MediaIntake
+  readonly intake: FlvIntake
 }
 
 type SessionState =

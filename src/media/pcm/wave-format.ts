@@ -1,11 +1,17 @@
 /** Format tags of WAVEFORMATEX (RFC 2361 Appendix A; G.722 as Windows registered it later). */
-export const WAVE_FORMAT = { alaw: 0x0006, mulaw: 0x0007, g726: 0x0045, g722: 0x028f } as const
+export const WAVE_FORMAT = {
+  alaw: 0x0006,
+  mulaw: 0x0007,
+  g726: 0x0045,
+  g722: 0x028f,
+  speex: 0xa109,
+} as const
 
 export type WaveFormat = {
   readonly tag: number
   readonly channels: number
   readonly sampleRateHz: number
-  /** Of one coded sample: 8 for G.711, 2 to 5 for G.726. */
+  /** Of one coded sample: 8 for G.711, 2 to 5 for G.726, 0 where it has no fixed size. */
   readonly bitsPerSample: number
 }
 

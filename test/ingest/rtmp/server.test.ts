@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ServiceError } from '../../../src/domain/errors.ts'
-import { decodeAmf0, encodeAmf0, type Amf0Answer } from '../../../src/ingest/rtmp/amf0.ts'
+import { decodeAmf0, encodeAmf0, type Amf0Answer } from '../../../src/ingest/amf/amf0.ts'
 import type { FragmentWriter } from '../../../src/archive/index.ts'
 import { createDeferred } from '../../../src/platform/deferred.ts'
 import { isInstalled } from '../../support/installed.ts'
@@ -176,7 +176,18 @@ describe('a publisher', () => {
 
     const { args } = await client.command('_result')
     expect(args[0]).toEqual(
-      expect.objectContaining(new Map([['fourCcList', ['avc1', 'hvc1', 'mp4a']]])),
+      expect.objectContaining(
+        new Map<string, unknown>([
+          [
+            'fourCcList',
+            [
+              ...['avc1', 'hvc1', 'vvc1', 'av01', 'vp09', 'vp08'],
+              ...['mp4a', 'Opus', 'fLaC', 'ac-3', 'ec-3', '.mp3'],
+            ],
+          ],
+          ['capsEx', 6],
+        ]),
+      ),
     )
     await client.end()
   })
@@ -503,7 +514,7 @@ describe('a hostile peer ends its own connection and nothing else', () => {
   test.each<[string, number, Uint8Array]>([
     ['a cut HEVC header', VIDEO, hex('91 6876')],
     ['an AVC configuration that lies', VIDEO, hex('17 00 000000 0142c00affe1ffff')],
-    ['a codec that is not supported', VIDEO, hex('90 61763031 00')],
+    ['an AV1 configuration that is none', VIDEO, hex('90 61763031 00')],
     ['an AAC configuration that is none', AUDIO, hex('af 00 ff')],
     ['an aggregate that lies', 22, hex('09 ffffff 000000 00 000000 27')],
     ['metadata that lie', 18, hex('02 000a 6f6e')],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { decodeAmf0, encodeAmf0 } from '../../../src/ingest/rtmp/amf0.ts'
-import { RtmpProtocolError } from '../../../src/ingest/rtmp/rtmp-error.ts'
+import { decodeAmf0, encodeAmf0 } from '../../../src/ingest/amf/amf0.ts'
+import { MalformedMediaError } from '../../../src/domain/errors.ts'
 import { hex, mutations } from '../../support/rtmp-fuzz.ts'
 
 describe('decodeAmf0', () => {
@@ -36,10 +36,10 @@ describe('decodeAmf0', () => {
     ['a strict array of 2^32 - 1', '0a ffffffff 05 05'],
     ['a cut number', '00 3ff0'],
     ['a cut key', '03 0005 61'],
-    ['the AMF 3 marker', '11 01'],
+    ['an AMF 3 value that is cut', '11 0a'],
     ['an end marker by itself', '09'],
   ])('refuses %s', (_rule, bytes) => {
-    expect(() => decodeAmf0(hex(bytes))).toThrow(RtmpProtocolError)
+    expect(() => decodeAmf0(hex(bytes))).toThrow(MalformedMediaError)
   })
 
   test.each([
@@ -67,7 +67,7 @@ describe('decodeAmf0', () => {
         decodeAmf0(bytes)
         decoded++
       } catch (error) {
-        if (!(error instanceof RtmpProtocolError)) throw error
+        if (!(error instanceof MalformedMediaError)) throw error
       }
     }
     expect(decoded).toBeGreaterThan(1000)
