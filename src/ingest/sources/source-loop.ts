@@ -99,6 +99,7 @@ export class SourceLoop {
     let leave = () => {}
     try {
       leave = await gate.enter(signal)
+      signal.throwIfAborted()
       if (isPublished(sessions, this.#stream)) {
         throw new PullError('busy', 'Somebody else publishes on the stream.')
       }
