@@ -1,20 +1,13 @@
+import { randomBytes } from 'node:crypto'
 import type { EpochMs } from '../../domain/time.ts'
-import type { Sample, Track } from '../../domain/track.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { MediaDescription } from '../sdp/parse-sdp.ts'
-import { parseRtpPacket } from './rtp-packet.ts'
+import { kindOfFormat } from './depacketise/open-depacketiser.ts'
+import type { MediaSink } from './media-sink.ts'
+import { RtpMedia, type RtcpIdentity, type RtpMediaStats } from './rtp-media.ts'
 
-/** What the intake needs of the publisher (IngestPublisher fulfils it). */
-export type MediaSink = {
-  expect(kinds: readonly Track['kind'][]): void
-  describe(track: Track): void
-  write(sample: Sample): void
-  drop(reason: string, count?: number): void
-  /** The track's tick `ticks` was at `wallMs` by the sender's own clock. */
-  observeClock(trackNumber: number, at: { readonly ticks: number; readonly wallMs: EpochMs }): void
-  /** Something of this track is missing before its next sample. */
-  markLoss(trackNumber: number): void
-}
+export type { MediaSink } from './media-sink.ts'
+export type { RtpMediaStats } from './rtp-media.ts'
 
 export type RtpIntakeOptions = {
   /** Those that were set up. */
@@ -25,83 +18,92 @@ export type RtpIntakeOptions = {
   readonly isReliable: boolean
 }
 
-export type RtpMediaStats = {
-  readonly mediaIndex: number
-  /** `null` before the source is settled. */
-  readonly ssrc: number | null
-  readonly packets: number
-  /** Of RTP payload and header. */
-  readonly bytes: number
-  readonly lost: number
-  /** Of what was expected, 0..1. */
-  readonly lossFraction: number
-  readonly reordered: number
-  readonly duplicates: number
-  readonly jitterMs: number
-  readonly lastSenderReportAt: EpochMs | null
-  /** Packets and payloads that could not be read. */
-  readonly malformed: number
-}
-
 /**
  * RTP and RTCP of one session's medias in, Tracks and Samples to the publisher out. Never throws on
- * what a peer sends: counts it.
+ * what a peer sends: counts it. Tracks: the first video is 1, the first audio 2, all others follow.
  */
 export class RtpIntake {
-  readonly #options: RtpIntakeOptions
-  readonly #packets = new Map<number, { packets: number; bytes: number; malformed: number }>()
+  readonly #medias = new Map<number, RtpMedia>()
 
-  constructor(_deps: { publisher: MediaSink; clock: Clock }, options: RtpIntakeOptions) {
-    this.#options = options
-    for (const { index } of options.medias) {
-      this.#packets.set(index, { packets: 0, bytes: 0, malformed: 0 })
+  constructor(deps: { publisher: MediaSink; clock: Clock }, options: RtpIntakeOptions) {
+    const { medias, ssrcOf, isReliable } = options
+    const identity = newIdentity()
+    const numbers = numberTracks(medias)
+    for (const media of medias) {
+      const announcedSsrc = ssrcOf?.get(media.index) ?? null
+      const trackNumber = numbers.get(media.index)!
+      const options = { media, trackNumber, announcedSsrc, isReliable, identity }
+      this.#medias.set(media.index, new RtpMedia(deps, options))
     }
+    // Metadata may never come; nothing waits for it.
+    const kinds = new Set(medias.map(kindOfFormat))
+    deps.publisher.expect([...kinds].filter((kind) => kind !== 'data'))
   }
 
-  /** Complete key frames seen; the watchdog of a pull looks at it. */
+  /** Whole key frames of video; the watchdog of a pull looks at it. */
   get keyFrames(): number {
-    return 0
+    return this.#sum((media) => media.keyFrames)
   }
 
   get samples(): number {
-    return 0
+    return this.#sum((media) => media.samples)
   }
 
   /** Every media has said BYE. */
   get hasEnded(): boolean {
-    return false
+    return this.#medias.size > 0 && [...this.#medias.values()].every((media) => media.hasEnded)
   }
 
   /** @param packet may be a view on a buffer that is used again */
-  rtp(mediaIndex: number, packet: Uint8Array, _arrivedAt: EpochMs): void {
-    const counts = this.#packets.get(mediaIndex)
-    if (counts === undefined) return
-    counts.packets++
-    counts.bytes += packet.length
-    if (parseRtpPacket(packet) === null) counts.malformed++
+  rtp(mediaIndex: number, packet: Uint8Array, arrivedAt: EpochMs): void {
+    this.#medias.get(mediaIndex)?.rtp(packet, arrivedAt)
   }
 
-  rtcp(_mediaIndex: number, _packet: Uint8Array, _arrivedAt: EpochMs): void {}
+  rtcp(mediaIndex: number, packet: Uint8Array, arrivedAt: EpochMs): void {
+    this.#medias.get(mediaIndex)?.rtcp(packet, arrivedAt)
+  }
 
   /** RR and SDES to send now (RFC 3550 §6.4.2), `null` before the first packet. */
-  receiverReport(_mediaIndex: number): Uint8Array | null {
-    return null
+  receiverReport(mediaIndex: number): Uint8Array | null {
+    return this.#medias.get(mediaIndex)?.receiverReport() ?? null
   }
 
   stats(): readonly RtpMediaStats[] {
-    return this.#options.medias.map(({ index }) => ({
-      mediaIndex: index,
-      ssrc: null,
-      lost: 0,
-      lossFraction: 0,
-      reordered: 0,
-      duplicates: 0,
-      jitterMs: 0,
-      lastSenderReportAt: null,
-      ...this.#packets.get(index)!,
-    }))
+    return [...this.#medias.values()].map((media) => media.stats())
   }
 
   /** Gives out what waits in reordering windows; call it before `publisher.end()`. */
-  flush(): void {}
+  flush(): void {
+    for (const media of this.#medias.values()) media.flush()
+  }
+
+  #sum(of: (media: RtpMedia) => number): number {
+    let sum = 0
+    for (const media of this.#medias.values()) sum += of(media)
+    return sum
+  }
+}
+
+/** By media index. */
+function numberTracks(medias: readonly MediaDescription[]): ReadonlyMap<number, number> {
+  const numbers = new Map<number, number>()
+  const firstOf = (kind: string) => medias.find((media) => kindOfFormat(media) === kind)
+  const video = firstOf('video')
+  const audio = firstOf('audio')
+  let next = OTHER_TRACKS
+  for (const media of medias) {
+    const number = media === video ? VIDEO_TRACK : media === audio ? AUDIO_TRACK : next++
+    numbers.set(media.index, number)
+  }
+  return numbers
+}
+
+const VIDEO_TRACK = 1
+const AUDIO_TRACK = 2
+const OTHER_TRACKS = 3
+
+/** A name that says nothing about this machine (RFC 7022 §4.2) and an SSRC by chance (RFC 3550 §8.1). */
+function newIdentity(): RtcpIdentity {
+  const random = randomBytes(16)
+  return { ssrc: random.readUInt32BE(0), cname: random.subarray(4).toString('base64') }
 }
