@@ -13,6 +13,7 @@ import {
 import { createFastify } from './api/fastify.ts'
 import { startHttpServer } from './api/http-server.ts'
 import { createKinesisApi } from './api/kinesis/index.ts'
+import { createKinesisVideoApi } from './api/kinesis-video/index.ts'
 import { registerPlayback } from './api/playback/index.ts'
 import { openArchive } from './archive/index.ts'
 import { toClientHost, toHttpUrl, type Config } from './config/index.ts'
@@ -273,10 +274,18 @@ async function startParts(
     secureCookies: config.http.tlsCertFile !== null,
     clock,
   })
+  const secretOf = (id: string) =>
+    accessKeys.find(({ accessKeyId }) => accessKeyId === id)?.secretAccessKey ?? null
+  const kinesisVideo = createKinesisVideoApi({
+    registry,
+    archive,
+    sessions,
+    accessKeys: secretOf,
+    ...observed,
+  })
   const kinesis = createKinesisApi({
     dataStreams,
-    accessKeys: (id: string) =>
-      accessKeys.find(({ accessKeyId }) => accessKeyId === id)?.secretAccessKey ?? null,
+    accessKeys: secretOf,
     iteratorKey: sealingKey,
     region: config.aws.region,
     accountId: config.aws.accountId,
@@ -350,6 +359,7 @@ async function startParts(
       ...(tls === null ? {} : { tls }),
       onRequest: (request, response) => {
         if (kinesis.handles(request)) void kinesis.handle(request, response)
+        else if (kinesisVideo.handles(request)) void kinesisVideo.handle(request, response)
         else fastify.routing(request, response)
       },
       clock,
@@ -359,6 +369,7 @@ async function startParts(
   keep({
     [Symbol.asyncDispose]: async () => {
       stopping = true
+      await kinesisVideo.close()
       await http.close(HTTP_GRACE_MS)
       await fastify.close()
     },

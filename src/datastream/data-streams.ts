@@ -1,4 +1,5 @@
 import type { EpochMs } from '../domain/time.ts'
+import type { StreamConsumers } from './stream-consumers.ts'
 
 /**
  * The store of Records: named streams of shards on a durable log. Semantics as in Amazon Kinesis
@@ -15,6 +16,7 @@ export interface DataStreams extends AsyncDisposable {
     maxRecordKiB?: number
     tags?: Readonly<Record<string, string>>
   }): Promise<void>
+  /** Its consumers go with it. @throws `conflict`/`ResourceInUseException` when it is not ACTIVE */
   delete(name: string): Promise<void>
   /**
    * Changes settings; what is absent stays.
@@ -53,6 +55,21 @@ export interface DataStreams extends AsyncDisposable {
   /** Where an iterator of the given kind starts. Positions are plain values; the edge seals them. */
   seek(name: string, shardId: string, start: IteratorStart): Promise<ShardPosition>
   read(position: ShardPosition, limits: ReadLimits): Promise<ReadResult>
+  /** The applications that are registered for enhanced fan-out. */
+  consumers(name: string): StreamConsumers
+  /**
+   * SubscribeToShard: a shard's records as they come, for five minutes at most; without records, an
+   * event every five seconds. Another subscription of the consumer to the shard takes over.
+   *
+   * @param signal ends it
+   * @throws `not-found`/`ResourceNotFoundException`; `conflict`/`ResourceInUseException` within five
+   *   seconds of the last subscription, and from the iterable when another one takes over
+   */
+  subscribe(
+    name: string,
+    to: { readonly consumer: string; readonly shardId: string; readonly start: IteratorStart },
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<SubscriptionEvent>>
   /** Resolves when a record at or after the position exists or the shard is closed. */
   waitAt(position: ShardPosition, signal: AbortSignal): Promise<void>
   /** The last `count` records of a stream by arrival, newest first. */
@@ -125,4 +142,12 @@ export type ReadResult = {
   /** `null` when the shard is closed and read to its end. */
   readonly next: ShardPosition | null
   readonly millisBehindLatest: number
+}
+
+/** What a subscriber is pushed. */
+export type SubscriptionEvent = {
+  readonly records: readonly StoredRecord[]
+  readonly millisBehindLatest: number
+  /** Sequence number to go on after; `null` when the shard is closed and read to its end. */
+  readonly continuation: string | null
 }

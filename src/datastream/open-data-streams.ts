@@ -13,11 +13,13 @@ import type {
   RecordToPut,
   ShardPosition,
   StoredRecord,
+  SubscriptionEvent,
 } from './data-streams.ts'
 import { nodeDisk } from './log-disk.ts'
 import { OpenStream } from './open-stream.ts'
 import { PartialPutError } from './partial-put-error.ts'
 import { planMerge, planSplit, planUniformScaling } from './plan-reshard.ts'
+import { pushRecords } from './push-records.ts'
 import { putRecords } from './put-records.ts'
 import { newestIn, readIn, seekIn } from './read-records.ts'
 import { beingChanged, reshard } from './reshard.ts'
@@ -30,6 +32,7 @@ import {
   type DataStreamsParts,
   type StoreParts,
 } from './store-parts.ts'
+import { StreamConsumers, type StreamConsumer } from './stream-consumers.ts'
 import {
   creationBatch,
   deletionBatch,
@@ -43,6 +46,7 @@ import {
   type StoredStream,
   type StreamRow,
 } from './stream-rows.ts'
+import { Subscriptions } from './subscriptions.ts'
 import { trimForever } from './trim-streams.ts'
 
 const DEFAULTS: DataStreamsOptions = { maxShards: 10_000, trimIntervalMs: 60_000, segment: {} }
@@ -67,9 +71,11 @@ class SegmentedDataStreams implements DataStreams {
   #creating: Promise<unknown> = Promise.resolve()
   readonly #stopping = new AbortController()
   #trimming: Promise<void> = Promise.resolve()
+  readonly #subscriptions: Subscriptions
 
   constructor(parts: StoreParts) {
     this.#parts = parts
+    this.#subscriptions = new Subscriptions(parts.clock)
   }
 
   async start(): Promise<void> {
@@ -85,7 +91,13 @@ class SegmentedDataStreams implements DataStreams {
   }
 
   async #open({ stream, shards }: StoredStream): Promise<OpenStream> {
-    return new OpenStream(stream, await openShards(this.#parts, stream, shards))
+    const { meta, clock } = this.#parts
+    const onGone = ({ name, createdAt }: StreamConsumer) => {
+      const prefix = `${stream.name}:${stream.createdAt}:${name}:${createdAt}:`
+      this.#subscriptions.endAll(prefix, consumerGone(stream.name, name))
+    }
+    const consumers = await StreamConsumers.open({ meta, clock, stream, onGone })
+    return new OpenStream(stream, await openShards(this.#parts, stream, shards), consumers)
   }
 
   async create(options: Parameters<DataStreams['create']>[0]): Promise<void> {
@@ -140,9 +152,8 @@ class SegmentedDataStreams implements DataStreams {
     this.#busy.add(name)
     try {
       const shards = stream.shards.map((shard) => shard.row)
-      if (!(await this.#parts.meta.commit(deletionBatch({ stream: stream.row, shards })))) {
-        throw beingChanged(name)
-      }
+      const batch = deletionBatch({ stream: stream.row, shards }, stream.consumers.rowsToDelete())
+      if (!(await this.#parts.meta.commit(batch))) throw beingChanged(name)
       this.#streams.delete(name)
       stream.gone.abort(notFound(name))
       for (const shard of stream.shards) await shard[Symbol.asyncDispose]()
@@ -261,6 +272,29 @@ class SegmentedDataStreams implements DataStreams {
     await shard.waitFor(position.index, signal)
   }
 
+  consumers(name: string): StreamConsumers {
+    return this.#find(name).consumers
+  }
+
+  async subscribe(
+    name: string,
+    { consumer, shardId, start }: Parameters<DataStreams['subscribe']>[1],
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<SubscriptionEvent>> {
+    const stream = this.#find(name)
+    const { createdAt } = stream.consumers.get(consumer)
+    const position = await this.seek(name, shardId, start)
+    const { takenOver, close } = this.#subscriptions.open(
+      `${name}:${stream.row.createdAt}:${consumer}:${createdAt}:${shardId}`,
+    )
+    return pushRecords({
+      ...{ stream, position, clock: this.#parts.clock },
+      read: (from, limits) => this.read(from, limits),
+      endedBy: [signal, takenOver, stream.gone.signal, this.#stopping.signal],
+      onEnd: close,
+    })
+  }
+
   async newest(name: string, count: number): Promise<readonly StoredRecord[]> {
     return newestIn(this.#find(name), count, this.#parts.clock.now())
   }
@@ -281,6 +315,15 @@ function nameTaken(name: string): ServiceError {
     'ResourceInUseException',
     `Stream ${name} already exists or is being created or deleted.`,
     { context: { stream: name } },
+  )
+}
+
+function consumerGone(stream: string, name: string): ServiceError {
+  return new ServiceError(
+    'not-found',
+    'ResourceNotFoundException',
+    `Consumer ${name} of stream ${stream} was deregistered.`,
+    { context: { stream } },
   )
 }
 

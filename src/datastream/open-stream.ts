@@ -4,6 +4,7 @@ import { hashPartitionKey, parseHashKey } from './hash-range.ts'
 import { shardNotFound } from './plan-reshard.ts'
 import { lastWhere } from './segment-index.ts'
 import type { Shard } from './shard.ts'
+import type { StreamConsumers } from './stream-consumers.ts'
 import type { StreamRow } from './stream-rows.ts'
 
 /** One generation of a stream at work: its row, its shards, and the way of a record to one of them. */
@@ -12,14 +13,16 @@ export class OpenStream {
   status: DataStreamStatus = 'ACTIVE'
   /** Aborts when the stream is deleted. */
   readonly gone = new AbortController()
+  readonly consumers: StreamConsumers
   readonly #byId = new Map<string, Shard>()
   /** Open shards in the order of their hash ranges, which cover the space without a gap. */
   #byHash: readonly Shard[] = []
   /** While it is there, no append begins: the shards are about to change. */
   #pause: Promise<void> | null = null
 
-  constructor(row: StreamRow, shards: readonly Shard[]) {
+  constructor(row: StreamRow, shards: readonly Shard[], consumers: StreamConsumers) {
     this.row = row
+    this.consumers = consumers
     this.add(shards)
   }
 

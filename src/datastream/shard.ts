@@ -2,11 +2,15 @@ import { epochMs, type EpochMs } from '../domain/time.ts'
 import type { ReadLimits, ShardInfo, StoredRecord } from './data-streams.ts'
 import { toDecimal } from './hash-range.ts'
 import { END_INDEX, shardRenderer } from './sequence-number.ts'
+import { RecordTail } from './record-tail.ts'
 import type { LogEntry, LogEntryToAppend, ShardLog } from './shard-log.ts'
 import type { ShardRow } from './stream-rows.ts'
 
 /** Records read of a shard, and the index to read next. */
 export type ShardRead = { readonly records: readonly StoredRecord[]; readonly next: number }
+
+/** What followers of the tip have in common, so that each record is read and numbered once. */
+const MAX_TAIL_BYTES = 4 * 1024 * 1024
 
 type Waiter = { readonly index: number; readonly wake: () => void }
 
@@ -18,6 +22,8 @@ export class Shard {
   readonly #render: (index: number, recordedAt: number) => string
   readonly #waiters = new Set<Waiter>()
   readonly #appending = new Set<Promise<unknown>>()
+  readonly #followers = new Set<() => void>()
+  readonly #tail = new RecordTail(MAX_TAIL_BYTES)
 
   constructor(row: ShardRow, log: ShardLog) {
     this.log = log
@@ -38,7 +44,7 @@ export class Shard {
   close(row: ShardRow): void {
     this.#row = row
     this.#info = this.#toInfo()
-    for (const waiter of this.#waiters) waiter.wake()
+    this.#wakeAll()
   }
 
   /** @returns the sequence numbers, all durable */
@@ -47,8 +53,15 @@ export class Shard {
     this.#appending.add(appended)
     try {
       const { first } = await appended
-      this.wakeWaiters()
-      return batch.map((entry, i) => this.#render(first + i, toSeconds(entry.arrivedAt)))
+      const numbers = batch.map((entry, i) => this.#render(first + i, toSeconds(entry.arrivedAt)))
+      if (this.#followers.size > 0) {
+        this.#tail.add(
+          first,
+          batch.map((entry, i) => toRecord(entry, numbers[i]!)),
+        )
+      }
+      this.#wakeReaders()
+      return numbers
     } finally {
       this.#appending.delete(appended)
     }
@@ -74,6 +87,8 @@ export class Shard {
 
   /** Records from `index` on that arrived at or after `horizon`. */
   async read(index: number, limits: ReadLimits, horizon: EpochMs): Promise<ShardRead> {
+    const recent = this.#tail.read(index, limits, horizon)
+    if (recent !== null) return { records: recent, next: index + recent.length }
     const most = { maxEntries: limits.maxRecords, maxBytes: limits.maxBytes }
     let entries = await this.log.read(index, most)
     if (entries[0] !== undefined && entries[0].arrivedAt < horizon) {
@@ -100,11 +115,24 @@ export class Shard {
   }
 
   #toRecord(entry: LogEntry): StoredRecord {
-    return {
-      sequenceNumber: this.#render(entry.index, toSeconds(entry.arrivedAt)),
-      partitionKey: entry.key,
-      data: entry.data,
-      arrivedAt: entry.arrivedAt,
+    return toRecord(entry, this.#render(entry.index, toSeconds(entry.arrivedAt)))
+  }
+
+  /** The number after which the record with this index comes, whether or not that is there yet. */
+  numberBefore(index: number, now: EpochMs): string {
+    return this.#render(index - 1, toSeconds(now))
+  }
+
+  /**
+   * Calls `onChange` when there are more records, and when there will be none.
+   *
+   * @returns to be called when done
+   */
+  follow(onChange: () => void): () => void {
+    this.#followers.add(onChange)
+    return () => {
+      this.#followers.delete(onChange)
+      if (this.#followers.size === 0) this.#tail.clear()
     }
   }
 
@@ -124,14 +152,30 @@ export class Shard {
     })
   }
 
-  wakeWaiters(): void {
+  #wakeReaders(): void {
     for (const waiter of this.#waiters) if (waiter.index < this.log.nextIndex) waiter.wake()
+    for (const onChange of this.#followers) onChange()
+  }
+
+  #wakeAll(): void {
+    for (const waiter of this.#waiters) waiter.wake()
+    for (const onChange of this.#followers) onChange()
   }
 
   /** Wakes all waiters, whose next read then hears what became of the shard; closes the log. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const waiter of this.#waiters) waiter.wake()
+    this.#tail.clear()
+    this.#wakeAll()
     await this.log[Symbol.asyncDispose]()
+  }
+}
+
+function toRecord(entry: LogEntryToAppend, sequenceNumber: string): StoredRecord {
+  return {
+    sequenceNumber,
+    partitionKey: entry.key,
+    data: entry.data,
+    arrivedAt: entry.arrivedAt,
   }
 }
 

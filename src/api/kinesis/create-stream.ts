@@ -1,7 +1,6 @@
 import {
   constraintFailure,
   integer,
-  map,
   oneOf,
   required,
   string,
@@ -10,7 +9,7 @@ import {
 } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { invalid, streamName } from './stream-address.ts'
-import { MAX_TAGS, tagKey, tagValue } from './tags.ts'
+import { refuseTooManyTags, tagMap } from './tags.ts'
 
 /** CreateStream: provisioned streams. The answer comes when the stream is on disk and ACTIVE. */
 export const createStream = defineOperation(
@@ -19,7 +18,7 @@ export const createStream = defineOperation(
     StreamName: required(streamName),
     ShardCount: integer({ min: 1 }),
     StreamModeDetails: structure({ StreamMode: required(oneOf(['PROVISIONED', 'ON_DEMAND'])) }),
-    Tags: map(tagKey, tagValue, { min: 0, max: MAX_TAGS }),
+    Tags: tagMap,
     MaxRecordSizeInKiB: integer({ min: 1024, max: 10_240 }),
     WarmThroughputMiBps: integer({ min: 0 }),
     RecordDistributionStrategy: string({}),
@@ -34,6 +33,7 @@ export const createStream = defineOperation(
     if (input.ShardCount === undefined) {
       throw validationError([constraintFailure(null, 'shardCount', 'not be null')])
     }
+    refuseTooManyTags(input.Tags ?? {}, `stream ${input.StreamName}`)
     await service.dataStreams.create({
       name: input.StreamName,
       shardCount: input.ShardCount,

@@ -15,7 +15,7 @@ export const describeStreamSummary = defineOperation(
       StreamDescriptionSummary: {
         ...toStreamMembers(info, call),
         OpenShardCount: countOpenShards(info),
-        ConsumerCount: 0,
+        ConsumerCount: service.dataStreams.consumers(name).list().length,
         MaxRecordSizeInKiB: service.dataStreams.settings(name).maxRecordBytes / 1024,
         ChannelCount: 0,
       },

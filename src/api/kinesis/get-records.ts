@@ -1,11 +1,9 @@
-import type { DataStreams, ShardPosition, StoredRecord } from '../../datastream/index.ts'
-import type { Codec } from './codec.ts'
 import { refuseDryRun } from './dry-run.ts'
 import { boolean, integer, required, string, structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
+import { toChildShards, toRecordMember } from './record-output.ts'
 import { openIterator, sealIterator } from './shard-iterator.ts'
 import { invalid, streamArn, toStreamName } from './stream-address.ts'
-import { toHashKeyRange } from './stream-description.ts'
 
 const MAX_RECORDS = 10_000
 const MAX_BYTES = 10 * 1024 * 1024
@@ -38,27 +36,3 @@ export const getRecords = defineOperation(
     }
   },
 )
-
-function toRecordMember(record: StoredRecord, codec: Codec) {
-  return {
-    SequenceNumber: record.sequenceNumber,
-    ApproximateArrivalTimestamp: codec.writeTimestamp(record.arrivedAt),
-    Data: codec.writeBlob(record.data),
-    PartitionKey: record.partitionKey,
-  }
-}
-
-/** Where to read on when a closed shard has been read to its end. */
-function toChildShards({ stream, shardId }: ShardPosition, dataStreams: DataStreams) {
-  return dataStreams
-    .describe(stream)
-    .shards.filter(
-      ({ parentShardId, adjacentParentShardId }) =>
-        parentShardId === shardId || adjacentParentShardId === shardId,
-    )
-    .map((child) => ({
-      ShardId: child.shardId,
-      ParentShards: [child.parentShardId, child.adjacentParentShardId].filter((id) => id !== null),
-      HashKeyRange: toHashKeyRange(child),
-    }))
-}

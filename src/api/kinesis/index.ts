@@ -8,10 +8,12 @@ import { createSignatureVerifier, type AccessKeys } from '../auth/index.ts'
 import type { HttpRequest, HttpResponse } from '../http-server.ts'
 import { cborCodec, jsonCodec, type Codec } from './codec.ts'
 import { toWireError, type WireError } from './errors.ts'
+import { EventStream } from './event-stream.ts'
 import { readInput, serializationError } from './input-schema.ts'
 import type { KinesisService, Operation } from './operation.ts'
 import { operations } from './operations.ts'
 import { createBodyReader } from './request-body.ts'
+import { sendEventStream } from './send-event-stream.ts'
 import { createTokenSealer } from './sealed-token.ts'
 
 export type KinesisApiParts = {
@@ -31,6 +33,8 @@ export type KinesisApi = {
   readonly handles: (request: HttpRequest) => boolean
   /** Answers it. Never rejects: when the connection is gone there is nobody to tell. */
   readonly handle: (request: HttpRequest, response: HttpResponse) => Promise<void>
+  /** Ends the answers that go on; their clients subscribe again, elsewhere or later. */
+  readonly endStreams: () => void
 }
 
 const TARGET_PREFIX = 'Kinesis_20131202.'
@@ -50,6 +54,8 @@ type Answer = {
   readonly bodyUnread?: boolean
 }
 
+type StreamedAnswer = { readonly codec: Codec; readonly stream: EventStream }
+
 /** The Amazon Kinesis Data Streams API over a store of records. */
 export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
   const { dataStreams, accessKeys, clock, metrics, log, region, accountId } = parts
@@ -61,8 +67,14 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
     maxBytesTogether: MAX_BODY_BYTES_TOGETHER,
   })
 
+  const streaming = new Set<AbortController>()
+
   /** The checks in the service's own order: docs/ref/kinesis.md, "Order of checks". */
-  async function answerTo(request: HttpRequest, requestId: string): Promise<Answer> {
+  async function answerTo(
+    request: HttpRequest,
+    requestId: string,
+    gone: AbortSignal,
+  ): Promise<Answer | StreamedAnswer> {
     const mediaType = mediaTypeOf(request)
     const codec = CODECS.get(mediaType)
     const body = await bodies.read(request)
@@ -74,8 +86,10 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
       const operation = operationOf(request)
       const caller = verifier.verify(toSignedRequest(request), { kind: 'whole', body })
       const input = readInput(operation.input, raw, codec)
-      const output = await operation.handle(input as never, { service, codec, caller })
-      return toAnswer(codec, 200, output)
+      const output = await operation.handle(input as never, { service, codec, caller, gone })
+      return output instanceof EventStream
+        ? { codec, stream: output }
+        : toAnswer(codec, 200, output)
     } catch (error) {
       const wire = toWireError(error, accountId)
       if (wire.status >= 500) log.error({ err: error, requestId }, 'Kinesis request failed')
@@ -86,27 +100,39 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
 
   async function handle(request: HttpRequest, response: HttpResponse): Promise<void> {
     const requestId = randomUUID()
-    let answer: Answer
+    const gone = new AbortController()
+    response.once('close', () => gone.abort(new Error('the client is gone')))
+    let answer: Answer | StreamedAnswer
     try {
-      answer = await answerTo(request, requestId)
+      answer = await answerTo(request, requestId, gone.signal)
     } catch (error) {
       // The body never came to its end: there is nobody to answer.
       log.debug({ err: error, requestId }, 'Kinesis request broke off')
       response.destroy()
       return
     }
-    metrics.httpRequests.inc({ edge: 'kinesis', status: String(answer.status) })
-    // What is left of a refused body is not read, so no request can follow it.
-    if (answer.bodyUnread === true && request.httpVersionMajor === 1)
-      response.setHeader('connection', 'close')
-    response.statusCode = answer.status
     // By the clock that judges signatures: SDKs correct theirs by this header.
     response.setHeader('date', new Date(clock.now()).toUTCString())
     response.setHeader('x-amzn-RequestId', requestId)
     response.setHeader('x-amz-id-2', randomBytes(48).toString('base64'))
-    response.setHeader('content-type', answer.contentType)
-    response.setHeader('content-length', answer.body.length)
-    response.end(answer.body)
+    metrics.httpRequests.inc({
+      edge: 'kinesis',
+      status: 'stream' in answer ? '200' : String(answer.status),
+    })
+    if (!('stream' in answer)) {
+      send(request, response, answer)
+      return
+    }
+    const { stream, codec } = answer
+    streaming.add(gone)
+    response.once('close', () => streaming.delete(gone))
+    await sendEventStream(response, stream, codec, {
+      gone: gone.signal,
+      toWireError: (error) => {
+        log.debug({ err: error, requestId }, 'event stream ended')
+        return toWireError(error, accountId)
+      },
+    })
   }
 
   return {
@@ -114,7 +140,20 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
       request.method === 'POST' &&
       String(request.headers['x-amz-target'] ?? '').startsWith(TARGET_PREFIX),
     handle,
+    endStreams: () => {
+      for (const gone of streaming) gone.abort(new Error('the service is stopping'))
+    },
   }
+}
+
+function send(request: HttpRequest, response: HttpResponse, answer: Answer): void {
+  // What is left of a refused body is not read, so no request can follow it.
+  if (answer.bodyUnread === true && request.httpVersionMajor === 1)
+    response.setHeader('connection', 'close')
+  response.statusCode = answer.status
+  response.setHeader('content-type', answer.contentType)
+  response.setHeader('content-length', answer.body.length)
+  response.end(answer.body)
 }
 
 function mediaTypeOf(request: HttpRequest): string {

@@ -2,6 +2,7 @@ import type { DataStreams } from '../../datastream/index.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Caller } from '../auth/index.ts'
 import type { Codec } from './codec.ts'
+import type { EventStream } from './event-stream.ts'
 import type { InputOf, Member } from './input-schema.ts'
 import type { TokenSealer } from './sealed-token.ts'
 
@@ -19,19 +20,21 @@ export type Call = {
   readonly service: KinesisService
   readonly codec: Codec
   readonly caller: Caller
+  /** Aborts when the client is gone or the API closes: for answers that go on. */
+  readonly gone: AbortSignal
 }
 
 /** One operation of the API: its input and what it does. `null` is an answer without members. */
 export type Operation = {
   readonly name: string
   readonly input: Member<unknown>
-  readonly handle: (input: never, call: Call) => Promise<object | null>
+  readonly handle: (input: never, call: Call) => Promise<object | null | EventStream>
 }
 
 export function defineOperation<M extends Member<unknown>>(
   name: string,
   input: M,
-  handle: (input: InputOf<M>, call: Call) => Promise<object | null>,
+  handle: (input: InputOf<M>, call: Call) => Promise<object | null | EventStream>,
 ): Operation {
   return { name, input, handle }
 }

@@ -1,6 +1,7 @@
 import { parseSequenceNumber } from '../../datastream/index.ts'
 import { refuseDryRun } from './dry-run.ts'
-import { boolean, string, structure } from './input-schema.ts'
+import { boolean, structure } from './input-schema.ts'
+import { sequenceNumber } from './iterator-start.ts'
 import { defineOperation, type KinesisService } from './operation.ts'
 import { recordMembers, refuseLargeData, toRecordToPut } from './record-input.ts'
 import { invalid, streamMembers, toStreamName } from './stream-address.ts'
@@ -11,7 +12,7 @@ export const putRecord = defineOperation(
   structure({
     ...streamMembers,
     ...recordMembers,
-    SequenceNumberForOrdering: string({ pattern: '0|([1-9]\\d{0,128})' }),
+    SequenceNumberForOrdering: sequenceNumber,
     DryRun: boolean(),
   }),
   async (input, { service }) => {

@@ -124,7 +124,7 @@ describe('the protocol', () => {
         ShardIteratorType: 'AT_TIMESTAMP',
         Timestamp: new CborTime(time),
       })
-      expect(await send('GetRecords', iterator!)).toMatchObject({
+      expect(await send('GetRecords', iterator)).toMatchObject({
         Records: [
           { Data, PartitionKey: 'k', ApproximateArrivalTimestamp: new CborTime(api.clock.now()) },
         ],

@@ -54,11 +54,15 @@ export async function runKinesisApi(options: Partial<DataStreamsOptions> = {}) {
     clock: systemClock,
     log: observed.log,
   })
-  onTestFinished(() => server.close(0))
+  onTestFinished(async () => {
+    api.endStreams()
+    await server.close(0)
+  })
   const endpoint = `http://127.0.0.1:${server.port}`
   return {
     endpoint,
     server,
+    endStreams: () => api.endStreams(),
     clock,
     dataStreams,
     directory,

@@ -14,7 +14,6 @@ import {
   ListTagsForStreamCommand,
   PutRecordCommand,
   PutRecordsCommand,
-  RegisterStreamConsumerCommand,
   RemoveTagsFromStreamCommand,
   type GetShardIteratorCommandInput,
   type KinesisClient,
@@ -456,20 +455,6 @@ describe('operations', () => {
 
     expect([two.Tags, two.HasMoreTags]).toEqual([[{ Key: 'owner', Value: 'ops' }], true])
     expect([one.Tags, one.HasMoreTags]).toEqual([[{ Key: 'place', Value: 'gate' }], false])
-  })
-
-  test('an operation that is not offered is refused by name', async () => {
-    const api = await runKinesisApi()
-    const client = api.client('h2c')
-
-    await expect(
-      client.send(
-        new RegisterStreamConsumerCommand({ StreamARN: arnOf('cam'), ConsumerName: 'c' }),
-      ),
-    ).rejects.toMatchObject({
-      name: 'UnknownOperationException',
-      message: expect.stringContaining('RegisterStreamConsumer') as string,
-    })
   })
 
   test('a dry run makes every check and does nothing', async () => {

@@ -1,0 +1,60 @@
+import type { SubscriptionEvent } from '../../datastream/index.ts'
+import { consumerArn, findConsumerByArn } from './consumer-address.ts'
+import { refuseDryRun } from './dry-run.ts'
+import { EventStream, type EventMessage } from './event-stream.ts'
+import { boolean, oneOf, required, structure, timestamp } from './input-schema.ts'
+import { ITERATOR_TYPES, sequenceNumber, toStart } from './iterator-start.ts'
+import { defineOperation, type Call } from './operation.ts'
+import { toChildShards, toRecordMember } from './record-output.ts'
+import { shardId } from './stream-address.ts'
+
+/** SubscribeToShard: a shard's records pushed as they come, for up to five minutes. */
+export const subscribeToShard = defineOperation(
+  'SubscribeToShard',
+  structure({
+    ConsumerARN: required(consumerArn),
+    ShardId: required(shardId),
+    StartingPosition: required(
+      structure({
+        Type: required(oneOf(ITERATOR_TYPES)),
+        SequenceNumber: sequenceNumber,
+        Timestamp: timestamp(),
+      }),
+    ),
+    DryRun: boolean(),
+  }),
+  async (input, call) => {
+    const { dataStreams } = call.service
+    const { stream, consumer } = findConsumerByArn(input.ConsumerARN, call.service)
+    const start = toStart(input.StartingPosition)
+    const shard = { stream, shardId: input.ShardId }
+    if (input.DryRun === true) await dataStreams.seek(stream, input.ShardId, start)
+    refuseDryRun(input.DryRun)
+    const events = await dataStreams.subscribe(
+      stream,
+      { consumer: consumer.name, shardId: input.ShardId, start },
+      call.gone,
+    )
+    return new EventStream(toMessages(events, shard, call))
+  },
+)
+
+async function* toMessages(
+  events: AsyncIterable<SubscriptionEvent>,
+  shard: { readonly stream: string; readonly shardId: string },
+  { codec, service }: Call,
+): AsyncGenerator<EventMessage> {
+  for await (const { records, millisBehindLatest, continuation } of events) {
+    yield {
+      type: 'SubscribeToShardEvent',
+      payload: {
+        Records: records.map((record) => toRecordMember(record, codec)),
+        MillisBehindLatest: millisBehindLatest,
+        // Clients tell the end of a shard by the children in the place of a number.
+        ...(continuation === null
+          ? { ChildShards: toChildShards(shard, service.dataStreams) }
+          : { ContinuationSequenceNumber: continuation }),
+      },
+    }
+  }
+}
