@@ -1,9 +1,9 @@
-import type { Archive, FragmentWriter } from '../archive/index.ts'
+import type { FragmentWriter } from '../archive/index.ts'
 import { ServiceError } from '../domain/errors.ts'
 import type { StreamId } from '../domain/stream.ts'
-import type { Clock } from '../platform/clock.ts'
 import { createDeferred, type Deferred } from '../platform/deferred.ts'
-import type { StreamInfo, StreamRegistry } from '../registry/index.ts'
+import type { StreamInfo } from '../registry/index.ts'
+import type { SessionDeps } from './ingest-deps.ts'
 import type { Authorisation } from './live-sessions.ts'
 
 /**
@@ -76,11 +76,7 @@ export class StreamClaims {
   }
 }
 
-type StreamClaimsDeps = {
-  readonly registry: StreamRegistry
-  readonly archive: Archive
-  readonly clock: Clock
-}
+type StreamClaimsDeps = Pick<SessionDeps, 'registry' | 'archive' | 'clock'>
 
 type Holder = {
   /** Aborts when it has left and finishes its last fragment. */

@@ -1,5 +1,5 @@
 import { ServiceError, type ErrorKind } from '../../domain/errors.ts'
-import type { IngestDeps } from '../ingest-deps.ts'
+import type { SessionDeps } from '../ingest-deps.ts'
 import type { LiveSession, LiveSessions } from '../live-sessions.ts'
 
 /**
@@ -27,7 +27,7 @@ export type PullTarget = {
   readonly stallTimeoutMs: number
 }
 
-export type PullDeps = IngestDeps & {
+export type PullDeps = SessionDeps & {
   readonly sessions: LiveSessions
   /** Media comes: the session is listed from here on. */
   readonly onPublishing: (session: LiveSession) => void
