@@ -1,6 +1,6 @@
 import type { EpochMs } from '../domain/time.ts'
 import type { StreamInfo } from '../registry/index.ts'
-import type { IngestDeps } from './ingest-deps.ts'
+import type { SessionDeps } from './ingest-deps.ts'
 import { IngestPublisher, type PublisherDeps, type PublisherSnapshot } from './publisher.ts'
 import type { IngestProtocol, IngestSession, Reconnects, TransportFacts } from './session-info.ts'
 import { StreamClaims, type StreamClaim } from './stream-claims.ts'
@@ -10,12 +10,12 @@ import { StreamClaims, type StreamClaim } from './stream-claims.ts'
  * has the stream's one writer until it ends; it is listed and announced once nobody can refuse it.
  */
 export class LiveSessions {
-  readonly #deps: IngestDeps
+  readonly #deps: SessionDeps
   readonly #options: LiveSessionsOptions
   readonly #claims: StreamClaims
   readonly #sessions = new Set<LiveSession<SessionPublisher>>()
 
-  constructor(deps: IngestDeps, options: LiveSessionsOptions = {}) {
+  constructor(deps: SessionDeps, options: LiveSessionsOptions = {}) {
     this.#deps = deps
     this.#options = options
     this.#claims = new StreamClaims(deps)
@@ -70,13 +70,13 @@ export class LiveSession<P extends SessionPublisher = IngestPublisher> {
   readonly info: StreamInfo
   readonly publisher: P
   readonly startedAt: EpochMs
-  readonly #deps: IngestDeps
+  readonly #deps: SessionDeps
   readonly #claim: StreamClaim
   readonly #options: LiveSessionOptions
   #ended: Promise<void> | null = null
   #reconnects: Reconnects = { count: 0, lastReason: null }
 
-  constructor(deps: IngestDeps, claim: StreamClaim, publisher: P, options: LiveSessionOptions) {
+  constructor(deps: SessionDeps, claim: StreamClaim, publisher: P, options: LiveSessionOptions) {
     this.info = claim.info
     this.startedAt = deps.clock.now()
     this.#deps = deps
