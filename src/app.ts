@@ -369,6 +369,7 @@ async function startParts(
   keep({
     [Symbol.asyncDispose]: async () => {
       stopping = true
+      kinesis.endStreams()
       await kinesisVideo.close()
       await http.close(HTTP_GRACE_MS)
       await fastify.close()
