@@ -17,6 +17,8 @@ export type SampleSituation = {
   readonly open: OpenFragmentSituation | null
   /** After a jump of media time: go on even without a key sample, as recording must. */
   readonly resumeAnywhere: boolean
+  /** Decode time since the first sample that found no fragment open. */
+  readonly waitedMs: number
   readonly fragmentTargetMs: number
   readonly maxFragmentMs: number
 }
@@ -48,6 +50,8 @@ export function planSample(s: SampleSituation): SamplePlan {
   const { open } = s
   if (open === null) {
     if (cutPoint || (s.resumeAnywhere && s.isVideo)) return 'begin'
+    // Video that never has a key sample, as with intra refresh, or never comes: better than nothing.
+    if (s.waitedMs >= s.maxFragmentMs) return 'begin'
     return s.isVideo ? 'drop' : 'hold'
   }
   const due = open.ageMs + ROUNDING_MS >= s.fragmentTargetMs

@@ -37,6 +37,8 @@ export class LiveSessions {
       (deps, info) =>
         new IngestPublisher(deps, {
           stream: info.name,
+          // RTMP and FLV have one time for all tracks; RTP has one for each (RFC 3550 §5.1).
+          trackClocks: request.protocol.startsWith('rtsp') ? 'own' : 'shared',
           fragmentTargetMs: fragmentTargetMs ?? DEFAULT_FRAGMENT_TARGET_MS,
           maxFragmentMs: maxFragmentMs ?? DEFAULT_MAX_FRAGMENT_MS,
         }),
@@ -54,8 +56,7 @@ export class LiveSessions {
       await claim.release(async () => undefined)
       throw request.signal!.reason
     }
-    const now = () => this.#deps.clock.now()
-    const publisher = makePublisher({ ...this.#deps, writer: claim.writer, now }, info)
+    const publisher = makePublisher({ ...this.#deps, writer: claim.writer }, info)
     const session = new LiveSession(this.#deps, claim, publisher, {
       ...request,
       onEnded: () => this.#sessions.delete(session),

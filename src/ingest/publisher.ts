@@ -6,16 +6,27 @@ import {
   clusterStart,
   MAX_RELATIVE_MS,
   simpleBlockHead,
+  tagsElement,
   toMatroskaHeader,
 } from '../media/matroska/writer.ts'
 import type { Events } from '../observe/events.ts'
 import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import type { Clock } from '../platform/clock.ts'
 import { isCutPoint, planSample } from './fragment-plan.ts'
-import { MediaTimeline, type PlacedSample } from './media-timeline.ts'
-import { RateMeter } from './rate-meter.ts'
+import { GopMeter, type GopFacts } from './gop-meter.ts'
+import { IngestTally, type TallySnapshot } from './ingest-tally.ts'
+import {
+  MAX_DURATION_MS,
+  MediaTimeline,
+  type ArrivedSample,
+  type ClockFacts,
+  type ClockReading,
+  type PlacedSample,
+  type TrackClocks,
+} from './media-timeline.ts'
 import { toTrackInfo, type TrackInfo } from './session-info.ts'
-import { StartGate } from './start-gate.ts'
+import { SETTLE_MS, StartGate } from './start-gate.ts'
 
 /**
  * One peer's media on its way into the archive: Tracks and Samples in, Fragments out. The same for
@@ -27,11 +38,14 @@ import { StartGate } from './start-gate.ts'
 export class IngestPublisher {
   readonly #deps: PublisherDeps
   readonly #options: PublisherOptions
-  readonly #timeline = new MediaTimeline()
-  readonly #meter = new RateMeter()
+  readonly #timeline: MediaTimeline
+  readonly #tally: IngestTally
+  readonly #gop = new GopMeter()
   readonly #tracks = new Map<number, Track>()
-  #hasVideo = false
+  /** Of the video track that cuts are made by. */
+  #videoNumber: number | null = null
   #gate: StartGate | null = new StartGate()
+  #gateIsTimed = false
   #header: Uint8Array | null = null
   #open: OpenFragment | null = null
   /** Samples of other tracks than video that wait for the next fragment. */
@@ -39,10 +53,14 @@ export class IngestPublisher {
   #heldBytes = 0
   #discontinuity = true
   #resumeAnywhere = false
+  /** Decode time of the first sample that found no fragment open. */
+  #waitingSince: EpochMs | null = null
+  /** Tracks of which something was lost before their next sample. */
+  readonly #lossBefore = new Set<number>()
+  /** Not yet named in a fragment's Tags. */
+  #losses = 0
+  readonly #ended = new AbortController()
   readonly #ending = new Set<Promise<void>>()
-  #lastSampleAt: EpochMs | null = null
-  #tally = emptyTally()
-  #tallySince: EpochMs | null = null
 
   constructor(deps: PublisherDeps, options: PublisherOptions) {
     if (options.maxFragmentMs > MAX_RELATIVE_MS - 1000) {
@@ -50,6 +68,8 @@ export class IngestPublisher {
     }
     this.#deps = deps
     this.#options = options
+    this.#timeline = new MediaTimeline(deps.clock, options.trackClocks)
+    this.#tally = new IngestTally(deps, options.stream)
   }
 
   /** Bytes that wait for the disk; a protocol stops reading from its peer while they are many. */
@@ -58,10 +78,10 @@ export class IngestPublisher {
   }
 
   get lastSampleAt(): EpochMs | null {
-    return this.#lastSampleAt
+    return this.#tally.lastSampleAt
   }
 
-  /** Which kinds of tracks the peer announced; without it, video and audio are waited for. */
+  /** The kinds of the tracks that the peer announced, one each; without it, video and audio. */
   expect(kinds: readonly Track['kind'][]): void {
     this.#gate?.expect(kinds)
   }
@@ -69,9 +89,14 @@ export class IngestPublisher {
   /** A new track, or new parameter sets of a known one: in force from its next fragment on. */
   describe(track: Track): void {
     const known = this.#tracks.get(track.number)
-    if (known !== undefined && sameTrack(known, track)) return
+    if (known !== undefined) {
+      if (sameTrack(known, track)) return
+      this.#releaseGate() // what it holds is of the former parameter sets
+    }
     this.#tracks.set(track.number, track)
-    this.#hasVideo ||= track.kind === 'video'
+    if (track.kind === 'video') {
+      this.#videoNumber = Math.min(this.#videoNumber ?? track.number, track.number)
+    }
     this.#header = null
     this.#open?.describes.delete(track.number)
     this.#openGateWhenDue()
@@ -80,95 +105,142 @@ export class IngestPublisher {
   /** Takes the next sample in the order of arrival, which within a track is decode order. */
   write(sample: Sample): void {
     const track = this.#tracks.get(sample.trackNumber)
-    this.#count(sample, track)
+    this.#tally.count(sample, track)
     if (track === undefined) {
-      this.#drop('no-parameter-sets', 1)
+      this.#tally.drop('no-parameter-sets', 1)
       return
     }
+    const atMs = this.#deps.clock.monotonicMs()
+    const afterLoss = this.#lossBefore.size > 0 && this.#lossBefore.delete(track.number)
+    const arrived = { sample, track, atMs, afterLoss }
     if (this.#gate === null) {
-      this.#store(sample, track)
+      this.#store(arrived)
       return
     }
-    this.#gate.hold(sample, track)
+    this.#gate.hold(arrived)
     this.#openGateWhenDue()
+    if (this.#gate !== null && !this.#gateIsTimed) void this.#openGateInTime()
   }
 
   /** Samples of this stream that the protocol had to leave out. */
   drop(reason: string, count = 1): void {
-    this.#drop(reason, count)
+    this.#tally.drop(reason, count)
   }
 
   /**
-   * The producer's clock said `wallMs` at media time `ticks` of the track: an RTCP sender report. It
-   * is believed as docs/design/ingest.md says. Any number of them, in any order with samples.
+   * The producer's clock said `wallMs` at media time `ticks` of the track: an RTCP sender report,
+   * whatever it says: docs/design/ingest.md has when it is believed. In any order with samples.
    */
-  observeClock(_trackNumber: number, _reading: ClockReading): void {}
+  observeClock(trackNumber: number, reading: ClockReading): void {
+    const track = this.#tracks.get(trackNumber)
+    if (track === undefined) return
+    this.#timeline.report(track, reading, this.#deps.clock.monotonicMs())
+  }
 
   /**
-   * Media was lost on the way before the next sample of the track. What is stored next is marked,
-   * recording goes on. Calls before the same sample count once.
+   * Media was lost on the way before the next sample of the track. Recording goes on; the fragment
+   * says so in its Tags. Calls before the same sample count once.
    */
-  markLoss(_trackNumber: number): void {}
+  markLoss(trackNumber: number): void {
+    if (this.#lossBefore.has(trackNumber) || !this.#tracks.has(trackNumber)) return
+    this.#lossBefore.add(trackNumber)
+    this.#tally.lose()
+  }
 
   /** Completes the open fragment; resolves when it is persisted or given up. */
   async end(): Promise<void> {
+    this.#ended.abort()
     this.#releaseGate()
     this.#finishFragment()
-    this.#drop('no-keyframe', this.#held.length)
+    this.#tally.drop('no-keyframe', this.#held.length)
     this.#held = []
-    this.#report()
+    this.#tally.report()
     await Promise.all(this.#ending)
   }
 
   snapshot(): PublisherSnapshot {
     return {
       tracks: [...this.#tracks.values()].map(toTrackInfo),
-      lastSampleAt: this.#lastSampleAt,
-      ...this.#meter.read(this.#deps.now()),
+      gop: this.#gop.facts(),
+      clock: this.#timeline.facts(),
+      ...this.#tally.snapshot(this.#deps.clock.now()),
     }
   }
 
   #openGateWhenDue(): void {
-    if (this.#gate?.isOpen(this.#tracks.values()) ?? false) this.#releaseGate()
+    const atMs = this.#deps.clock.monotonicMs()
+    if (this.#gate?.isOpen(this.#tracks.values(), atMs) ?? false) this.#releaseGate()
+  }
+
+  /** When nothing more comes, too. */
+  async #openGateInTime(): Promise<void> {
+    this.#gateIsTimed = true
+    const { signal } = this.#ended
+    try {
+      while (this.#gate !== null) {
+        await this.#deps.clock.sleep(SETTLE_MS, signal)
+        this.#openGateWhenDue()
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#deps.log.error({ err: error }, 'held media could not be stored')
+    }
   }
 
   #releaseGate(): void {
-    const samples = this.#gate?.release() ?? []
+    if (this.#gate === null) return
+    const held = this.#gate.release()
     this.#gate = null
-    for (const sample of samples) this.#store(sample, this.#tracks.get(sample.trackNumber)!)
+    this.#timeline.prepare(held)
+    for (const arrived of held) this.#store(arrived)
   }
 
-  #store(sample: Sample, track: Track): void {
-    const placed = this.#timeline.place(sample, track)
-    if (placed.jumped) {
+  #store(arrived: ArrivedSample): void {
+    const { sample, track } = arrived
+    const { isKey } = sample
+    const isVideo = track.kind === 'video'
+    const cutPoint = isCutPoint({ isVideo, isKey, sessionHasVideo: this.#videoNumber !== null })
+    const placed = this.#timeline.place(arrived, cutPoint)
+    // What was lost for long is a gap, and no sample that lasts so long.
+    const jumped = placed.jumped || (arrived.afterLoss && placed.stepMs > MAX_DURATION_MS)
+    if (jumped) {
       this.#finishFragment()
       this.#discontinuity = true
       this.#resumeAnywhere = true
+      this.#waitingSince = null
     }
+    if (track.number === this.#videoNumber) {
+      this.#warnOfGop(this.#gop.note(placed.dts, isKey, !jumped))
+    }
+    const open = this.#open
     // One literal and no spread: this runs for every sample, and a spread costs as much as the rest.
-    const situation = {
-      isVideo: track.kind === 'video',
-      isKey: sample.isKey,
-      sessionHasVideo: this.#hasVideo,
+    const plan = planSample({
+      isVideo,
+      isKey,
+      sessionHasVideo: this.#videoNumber !== null,
       open: this.#openSituation(track, placed),
       resumeAnywhere: this.#resumeAnywhere,
+      waitedMs: this.#waitingSince === null ? 0 : placed.dts - this.#waitingSince,
       fragmentTargetMs: this.#options.fragmentTargetMs,
       maxFragmentMs: this.#options.maxFragmentMs,
-    }
-    switch (planSample(situation)) {
+    })
+    switch (plan) {
       case 'append':
         this.#append(sample, placed)
         break
       case 'begin':
-        this.#begin(sample, placed, isCutPoint(situation))
+        if (!cutPoint && open !== null)
+          this.#warnOfGop(this.#gop.report(placed.dts - open.startDts))
+        this.#begin(sample, placed, cutPoint)
         break
       case 'hold':
         this.#hold(sample, placed)
         break
       case 'drop':
-        this.#drop('no-keyframe', 1)
+        this.#tally.drop('no-keyframe', 1)
         break
     }
+    if (this.#open === null) this.#waitingSince ??= placed.dts
+    if (arrived.afterLoss) this.#losses++
   }
 
   #openSituation(track: Track, placed: PlacedSample) {
@@ -184,7 +256,7 @@ export class IngestPublisher {
 
   #begin(sample: Sample, placed: PlacedSample, startsWithKey: boolean): void {
     this.#finishFragment()
-    this.#report()
+    this.#tally.report()
     // A key sample of video goes before what was held; audio keeps its order.
     const isVideo = this.#tracks.get(sample.trackNumber)!.kind === 'video'
     const queue = isVideo
@@ -216,6 +288,7 @@ export class IngestPublisher {
     }
     this.#discontinuity = false
     this.#resumeAnywhere = false
+    this.#waitingSince = null
     this.#held = []
     this.#heldBytes = 0
     for (const each of queue) this.#append(each.sample, each.placed)
@@ -224,12 +297,12 @@ export class IngestPublisher {
   #append(sample: Sample, placed: PlacedSample): void {
     const open = this.#open
     if (open === null) {
-      this.#drop('no-keyframe', 1) // the fragment was lost just before
+      this.#tally.drop('no-keyframe', 1) // the fragment was lost just before
       return
     }
     const relativeMs = placed.pts - open.timecode
     if (relativeMs > MAX_RELATIVE_MS || relativeMs < -MAX_RELATIVE_MS - 1) {
-      this.#drop('timestamp-out-of-range', 1)
+      this.#tally.drop('timestamp-out-of-range', 1)
       return
     }
     const head = simpleBlockHead({
@@ -269,15 +342,17 @@ export class IngestPublisher {
     ) {
       this.#held.shift()
       this.#heldBytes -= oldest.sample.data.length
-      this.#drop('no-keyframe', 1)
+      this.#tally.drop('no-keyframe', 1)
     }
   }
 
   #finishFragment(): void {
     if (this.#open === null) return
     this.#open = null
+    const tags = this.#losses > 0 ? tagsElement([[LOSSES_TAG, String(this.#losses)]]) : null
+    this.#losses = 0
     const ending: Promise<void> = this.#deps.writer
-      .end(null)
+      .end(tags)
       .then(
         () => undefined,
         // The archive has counted and logged it. What follows does not continue what is stored.
@@ -296,70 +371,44 @@ export class IngestPublisher {
     const lost = Math.max(1, this.#open?.samples ?? 0)
     this.#open = null
     this.#discontinuity = true
-    this.#drop(error.code === 'ArchiveQueueFull' ? 'archive-queue-full' : 'archive-failed', lost)
+    const reason = error.code === 'ArchiveQueueFull' ? 'archive-queue-full' : 'archive-failed'
+    this.#tally.drop(reason, lost)
   }
 
-  #count(sample: Sample, track: Track | undefined): void {
-    const isVideo = track?.kind === 'video'
-    this.#lastSampleAt = sample.arrivedAt
-    this.#meter.add(sample.arrivedAt, sample.data.length, isVideo ? 1 : 0)
-    this.#tally.bytes += sample.data.length
-    if (track !== undefined) this.#tally.samples[track.kind]++
-    this.#tallySince ??= sample.arrivedAt
-    if (Math.abs(sample.arrivedAt - this.#tallySince) >= REPORT_EVERY_MS) this.#report()
-  }
-
-  #drop(reason: string, count: number): void {
-    if (count === 0) return
-    this.#tally.dropped.set(reason, (this.#tally.dropped.get(reason) ?? 0) + count)
-  }
-
-  /** Counters and drop events, together once a second instead of once a sample. */
-  #report(): void {
-    const { stream } = this.#options
-    const { bytes, samples, dropped } = this.#tally
-    this.#tally = emptyTally()
-    this.#tallySince = null
-    this.#deps.metrics.ingestBytes.inc({ stream }, bytes)
-    for (const kind of ['video', 'audio', 'data'] as const) {
-      if (samples[kind] > 0) this.#deps.metrics.ingestSamples.inc({ stream, kind }, samples[kind])
-    }
-    for (const [reason, count] of dropped) {
-      this.#deps.events.samplesDropped({ stream, count, reason })
-    }
+  #warnOfGop(gopMs: number | null): void {
+    if (gopMs === null) return
+    const { stream, maxFragmentMs } = this.#options
+    this.#deps.events.longGop({ stream, gopMs, maxFragmentMs })
   }
 }
 
 export type PublisherDeps = {
   readonly writer: FragmentWriter
-  readonly now: () => EpochMs
+  readonly clock: Clock
   readonly events: Events
   readonly metrics: Metrics
   readonly log: Log
 }
 
-export type ClockReading = {
-  /** Of the track's timescale, unwrapped as its samples' are; need not be a whole number. */
-  readonly ticks: number
-  /** Milliseconds since 1970, by the producer's clock; need not be a whole number. */
-  readonly wallMs: number
-}
-
 export type PublisherOptions = {
   readonly stream: string
+  readonly trackClocks: TrackClocks
   /** A fragment is cut at the first key sample at which it is this old. */
   readonly fragmentTargetMs: number
   /** A GOP that is longer is split; at most 31,767, since block times are 16-bit milliseconds. */
   readonly maxFragmentMs: number
 }
 
-export type PublisherSnapshot = {
+export type PublisherSnapshot = TallySnapshot & {
   readonly tracks: readonly TrackInfo[]
-  readonly lastSampleAt: EpochMs | null
-  /** Over the last five seconds. */
-  readonly bitrateBps: number
-  readonly frameRate: number
+  /** Of video, in milliseconds; `null` before the second key sample. */
+  readonly gop: GopFacts | null
+  /** `null` where media brings its own wall time: PutMedia. */
+  readonly clock: ClockFacts | null
 }
+
+/** In how many places of the fragment media was lost on its way to us. */
+export const LOSSES_TAG = 'KINORA_LOSSES'
 
 type HeldSample = { readonly sample: Sample; readonly placed: PlacedSample }
 
@@ -378,15 +427,6 @@ type OpenFragment = {
 const LOSSES = new Set<ErrorKind>(['unavailable', 'limit-exceeded'])
 const MAX_HELD_MS = 1_000
 const MAX_HELD_BYTES = 1024 * 1024
-const REPORT_EVERY_MS = 1_000
-
-function emptyTally() {
-  return {
-    bytes: 0,
-    samples: { video: 0, audio: 0, data: 0 },
-    dropped: new Map<string, number>(),
-  }
-}
 
 function sameTrack(a: Track, b: Track): boolean {
   return (

@@ -1,8 +1,10 @@
+import { MalformedMediaError } from '../domain/errors.ts'
 import type { EpochMs } from '../domain/time.ts'
 import { CODEC_AAC, CODEC_AVC, CODEC_HEVC, type Track } from '../domain/track.ts'
 import { parseAudioSpecificConfig, toAacCodecString } from '../media/aac/audio-specific-config.ts'
 import { parseAvcConfig, toAvcCodecString } from '../media/nal/avc-config.ts'
 import { parseHevcConfig, toHevcCodecString } from '../media/nal/hevc-config.ts'
+import type { PublisherSnapshot } from './publisher.ts'
 
 /** One publishing session as the API and the console show it. */
 export type IngestSession = {
@@ -14,12 +16,7 @@ export type IngestSession = {
   /** `null` where the protocol hides it: TCP repairs loss by itself. */
   readonly transport: TransportFacts | null
   readonly reconnects: Reconnects
-  readonly lastSampleAt: EpochMs | null
-  readonly tracks: readonly TrackInfo[]
-  /** Over the last five seconds. */
-  readonly bitrateBps: number
-  readonly frameRate: number
-}
+} & PublisherSnapshot
 
 /** Pulled ones are named after what we call: `rtsp-pull`. */
 export type IngestProtocol =
@@ -54,7 +51,17 @@ export function toTrackInfo(track: Track): TrackInfo {
   return { kind: track.kind, codec: codecOf(track), video: track.video, audio: track.audio }
 }
 
+/** A producer's own header may hold anything: a codec that cannot be read keeps its bare name. */
 function codecOf(track: Track): string {
+  try {
+    return toCodecString(track)
+  } catch (error) {
+    if (error instanceof MalformedMediaError) return track.codecId
+    throw error
+  }
+}
+
+function toCodecString(track: Track): string {
   switch (track.codecId) {
     case CODEC_AVC:
       return toAvcCodecString(parseAvcConfig(track.codecPrivate))

@@ -57,6 +57,15 @@ export function createEvents(log: Log, metrics: Metrics) {
       metrics.ingestSamplesDropped.inc({ stream: e.stream, reason: e.reason }, e.count)
       log.warn(e, 'samples dropped')
     },
+    /** Media that never arrived: counted by places, since nobody knows how many samples it was. */
+    mediaLost(e: { stream: string; count: number }) {
+      metrics.ingestLosses.inc({ stream: e.stream }, e.count)
+      log.warn(e, 'media lost on the way')
+    },
+    /** Once a session: key frames are this far apart, or farther when that is a fragment's limit. */
+    longGop(e: { stream: string; gopMs: number; maxFragmentMs: number }) {
+      log.warn(e, 'key frames are far apart')
+    },
     fragmentPersisted(e: {
       stream: string
       fragmentNumber: string

@@ -43,6 +43,9 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       'Attempts at a pulled source that ended, each followed by another',
       ['stream', 'reason'],
     ),
+    ingestLosses: counter('kinora_ingest_losses_total', 'Places where media was lost on the way', [
+      'stream',
+    ]),
     archiveFragments: counter('kinora_archive_fragments_total', 'Fragments persisted', ['stream']),
     archiveBytes: counter('kinora_archive_written_bytes_total', 'Chunk bytes written', ['stream']),
     archiveWrites: counter('kinora_archive_writes_total', 'Write calls to chunks and indexes', []),

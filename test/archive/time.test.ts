@@ -62,8 +62,8 @@ async function studio(retentionMs: number) {
   ): Promise<void> {
     await using writer = await archive.openWriter(YARD)
     const publisher = new IngestPublisher(
-      { writer, now: () => clock.now(), events, metrics, log: silentLog },
-      { stream: 'yard', fragmentTargetMs: 2000, maxFragmentMs: 30_000 },
+      { writer, clock, events, metrics, log: silentLog },
+      { stream: 'yard', trackClocks: 'shared', fragmentTargetMs: 2000, maxFragmentMs: 30_000 },
     )
     publisher.expect(['video'])
     publisher.describe({ ...toAvcTrack(AVC_CONFIG), timescale })

@@ -72,6 +72,13 @@ describe('planSample', () => {
       { ...inter, open: null, resumeAnywhere: true },
       'begin',
     ],
+    [
+      'without a key sample for the limit it begins anyway',
+      { ...inter, open: null, waitedMs: 20_000 },
+      'begin',
+    ],
+    ['but not before', { ...inter, open: null, waitedMs: 19_999 }, 'drop'],
+    ['audio too, when no video comes', { ...audio, open: null, waitedMs: 20_000 }, 'begin'],
     ['after a jump audio waits for video', { ...audio, open: null, resumeAnywhere: true }, 'hold'],
     ['audio only: any sample begins', { ...audio, sessionHasVideo: false, open: null }, 'begin'],
     [
@@ -86,6 +93,7 @@ describe('planSample', () => {
       sessionHasVideo: true,
       open: null,
       resumeAnywhere: false,
+      waitedMs: 0,
       fragmentTargetMs: 2000,
       maxFragmentMs: 20_000,
     }

@@ -7,6 +7,7 @@ import {
   toAvcTrack,
   VIDEO_TRACK,
 } from '../../src/ingest/parameter-sets.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { AAC_CONFIG, AVC_CONFIG } from '../support/rtmp-client.ts'
 
 const START = 1_700_000_000_000
@@ -17,20 +18,21 @@ const DAY = 86_400_000
 type Step = readonly [track: 'v' | 'a', mediaMs: number, arrivalMs: number]
 
 function place(steps: readonly Step[], timescale = 1000): [number, boolean][] {
-  const timeline = new MediaTimeline()
+  const clock = new ManualClock(START)
+  const timeline = new MediaTimeline(clock, 'shared')
   return steps.map(([name, mediaMs, arrivalMs]) => {
     const ticks = (mediaMs * timescale) / 1000
-    const { dts, jumped } = timeline.place(
-      {
-        trackNumber: name === 'v' ? VIDEO_TRACK : AUDIO_TRACK,
-        pts: ticks,
-        dts: ticks,
-        isKey: true,
-        data: new Uint8Array(1),
-        arrivedAt: epochMs(START + arrivalMs),
-      },
-      { ...TRACKS[name], timescale },
-    )
+    clock.advance(START + arrivalMs - clock.now())
+    const sample = {
+      trackNumber: name === 'v' ? VIDEO_TRACK : AUDIO_TRACK,
+      pts: ticks,
+      dts: ticks,
+      isKey: true,
+      data: new Uint8Array(1),
+      arrivedAt: clock.now(),
+    }
+    const track = { ...TRACKS[name], timescale }
+    const { dts, jumped } = timeline.place({ sample, track, atMs: clock.monotonicMs() }, true)
     return [dts - START, jumped]
   })
 }
@@ -185,10 +187,13 @@ describe('MediaTimeline', () => {
   })
 
   test('a sample lasts as long as the last step of its track, at most a second', () => {
-    const timeline = new MediaTimeline()
+    const clock = new ManualClock(START)
+    const timeline = new MediaTimeline(clock, 'shared')
     const durations = [0, 100, 150, 150, 5000].map((dts) => {
-      const sample = { pts: dts, dts, isKey: true, data: new Uint8Array(1), trackNumber: 1 }
-      return timeline.place({ ...sample, arrivedAt: epochMs(START) }, TRACKS.v).durationMs
+      const arrivedAt = epochMs(START)
+      const data = new Uint8Array(1)
+      const sample = { pts: dts, dts, isKey: true, data, trackNumber: 1, arrivedAt }
+      return timeline.place({ sample, track: TRACKS.v, atMs: START }, true).durationMs
     })
 
     expect(durations).toEqual([40, 100, 50, 50, 1000])

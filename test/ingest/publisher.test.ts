@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest'
 import type { FragmentStart, FragmentWriter } from '../../src/archive/index.ts'
 import { ServiceError } from '../../src/domain/errors.ts'
 import type { Fragment, FragmentNumber } from '../../src/domain/fragment.ts'
-import { epochMs } from '../../src/domain/time.ts'
 import {
   AUDIO_TRACK,
   toAacTrack,
@@ -12,6 +11,7 @@ import {
 import { IngestPublisher } from '../../src/ingest/publisher.ts'
 import { parseWholeHeader, toSamples } from '../../src/media/matroska/scanner.ts'
 import { createObserved } from '../support/observed.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { AAC_CONFIG, AVC_CONFIG } from '../support/rtmp-client.ts'
 
 const START = 1_700_000_000_000
@@ -65,10 +65,10 @@ class MemoryWriter implements FragmentWriter {
 function setUp() {
   const writer = new MemoryWriter()
   const observed = createObserved()
-  let now = START
+  const clock = new ManualClock(START)
   const publisher = new IngestPublisher(
-    { ...observed, writer, now: () => epochMs(now) },
-    { stream: 'x', fragmentTargetMs: 2000, maxFragmentMs: 20_000 },
+    { ...observed, writer, clock },
+    { stream: 'x', trackClocks: 'shared', fragmentTargetMs: 2000, maxFragmentMs: 20_000 },
   )
   let serial = 0
   /** `K` key, `P` inter, `A` audio, at a media time; arrives then, too, or when told. */
@@ -77,14 +77,14 @@ function setUp() {
     dts: number,
     options: { pts?: number; at?: number; bytes?: number } = {},
   ) => {
-    now = START + (options.at ?? dts)
+    clock.advance(Math.max(0, START + (options.at ?? dts) - clock.now()))
     publisher.write({
       trackNumber: kind === 'A' ? AUDIO_TRACK : VIDEO_TRACK,
       pts: options.pts ?? dts,
       dts,
       isKey: kind !== 'P',
       data: new Uint8Array(options.bytes ?? 1).fill(serial++),
-      arrivedAt: epochMs(now),
+      arrivedAt: clock.now(),
     })
   }
   /** Each fragment as the kinds and presentation times after the start of its samples. */
@@ -114,7 +114,13 @@ function setUp() {
     }
     return counts
   }
-  return { publisher, writer, send, stored, marks, dropped, observed }
+  /** What was held at the start is stored: nothing came for a while. */
+  const settle = async () => {
+    await clock.sleeping(250)
+    clock.advance(250)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  return { publisher, writer, clock, settle, send, stored, marks, dropped, observed }
 }
 
 function describeBoth(publisher: IngestPublisher): void {
@@ -153,9 +159,10 @@ describe('cutting', () => {
     await publisher.end()
 
     const [first, second] = stored()
-    expect(first).toMatch(/^K0 P300 P100 P300 /)
-    expect(second).toBe('K2200 P2000')
-    expect(marks()[1]).toEqual([2200, false, true])
+    // The picture of 500 came at 100: all were taken 400 before they say.
+    expect(first).toMatch(/^K-200 P100 P-100 P100 /)
+    expect(second).toBe('K2000 P1800')
+    expect(marks()[1]).toEqual([2000, false, true])
   })
 
   test('a GOP beyond the limit is split and the next key sample ends the split', async () => {
@@ -218,7 +225,7 @@ describe('tracks', () => {
   test.each([
     ['a second of media', [['P', 1000]] as const],
     ['the second GOP', [['K', 400]] as const],
-    ['4 MiB', [['P', 40, { bytes: 1 << 22 }]] as const],
+    ['8 MiB', [['P', 40, { bytes: 8 << 20 }]] as const],
   ])('audio that never comes blocks until %s, no longer', (_rule, then) => {
     const { publisher, send, writer } = setUp()
     publisher.describe(VIDEO)
@@ -235,6 +242,9 @@ describe('tracks', () => {
     publisher.expect(['video'])
     publisher.describe(VIDEO)
     send('K', 0)
+    send('P', 249)
+    expect(writer.fragments).toHaveLength(0)
+    send('P', 250)
 
     expect(writer.fragments).toHaveLength(1)
   })
@@ -357,16 +367,19 @@ describe('time', () => {
     send('P', 120, { pts: 120 + 32_647 })
     await publisher.end()
 
-    expect(stored()).toEqual(['K0 P32767'])
+    // A picture is never believed to come more than a second ahead of its turn.
+    expect(stored()).toEqual(['K-1000 P31767'])
     expect(dropped()).toEqual({ 'timestamp-out-of-range': 2 })
   })
 
   test('refuses a limit that block times cannot reach', () => {
-    const { writer, observed } = setUp()
-    const deps = { ...observed, writer, now: () => epochMs(START) }
-    const options = { stream: 'x', fragmentTargetMs: 2000, maxFragmentMs: 32_767 }
+    const { writer, observed, clock } = setUp()
+    const deps = { ...observed, writer, clock }
+    const limits = { fragmentTargetMs: 2000, maxFragmentMs: 32_767 }
 
-    expect(() => new IngestPublisher(deps, options)).toThrow(RangeError)
+    expect(
+      () => new IngestPublisher(deps, { stream: 'x', trackClocks: 'shared', ...limits }),
+    ).toThrow(RangeError)
   })
 })
 
@@ -375,11 +388,12 @@ describe('an archive that cannot take it', () => {
     ['ArchiveQueueFull', 'archive-queue-full'],
     ['ArchiveWriteFailed', 'archive-failed'],
   ])('%s costs the fragment; the next key sample begins another', async (code, reason) => {
-    const { publisher, send, stored, writer, marks, dropped } = setUp()
+    const { publisher, send, settle, stored, writer, marks, dropped } = setUp()
     describeBoth(publisher)
     writer.failAt = (fragment, part) =>
       fragment === 1 && part > 3 ? new ServiceError('unavailable', code, 'full') : null
     send('K', 0)
+    await settle()
     send('P', 40) // 1 Cluster start, 2 blocks of 2 parts each
     send('P', 80)
     send('P', 120)
@@ -417,8 +431,9 @@ describe('an archive that cannot take it', () => {
     publisher.expect(['video'])
     publisher.describe(VIDEO)
     writer.failAt = () => new ServiceError('internal', 'Bug', 'ours')
+    send('K', 0)
 
-    expect(() => send('K', 0)).toThrow('ours')
+    expect(() => send('P', 250)).toThrow('ours')
   })
 })
 
@@ -443,6 +458,10 @@ test('a snapshot says what comes in', async () => {
     lastSampleAt: START + 2950,
     bitrateBps: 100_000,
     frameRate: 10,
+    gop: null,
+    clock: { source: 'arrival', driftPpm: null },
+    losses: 0,
+    dropped: {},
   })
 })
 

@@ -36,7 +36,7 @@ export class MediaPublisher {
   constructor(deps: PublisherDeps, options: MediaPublisherOptions) {
     this.#deps = deps
     this.#options = options
-    this.#arrivedAt = deps.now()
+    this.#arrivedAt = deps.clock.now()
     this.#reader = new MatroskaStreamReader({
       maxHeaderBytes: MAX_HEADER_BYTES,
       maxElementBytes: options.maxFragmentBytes,
@@ -60,7 +60,7 @@ export class MediaPublisher {
   /** Takes the next bytes of the body, which must not be written again. */
   push(bytes: Uint8Array): void {
     if (this.#failed) return
-    this.#arrivedAt = this.#deps.now()
+    this.#arrivedAt = this.#deps.clock.now()
     this.#take(() => this.#reader.push(bytes))
   }
 
@@ -93,8 +93,12 @@ export class MediaPublisher {
   snapshot(): PublisherSnapshot {
     return {
       tracks: [...this.#tracks.values()].map(toTrackInfo),
+      gop: null,
+      clock: null, // Timecodes are the producer's own
       lastSampleAt: this.#lastSampleAt,
-      ...this.#meter.read(this.#deps.now()),
+      losses: 0,
+      dropped: {},
+      ...this.#meter.read(this.#deps.clock.now()),
     }
   }
 

@@ -337,7 +337,10 @@ describe('a publisher', () => {
     const client = await RtmpClient.publishing(port, NAME)
     client.media(18, 0, encodeAmf0('onMetaData', { videocodecid: 7 }))
     client.media(VIDEO, 0, avcHeader())
-    for (let i = 0; i < 50; i++) client.media(VIDEO, i, avcFrame({ isKey: i === 0 }))
+    client.media(VIDEO, 0, avcFrame({ isKey: true }))
+    await clock.sleeping(250)
+    clock.advance(250) // the start is over
+    for (let i = 1; i < 50; i++) client.media(VIDEO, i, avcFrame({ isKey: false }))
 
     for (const round of [1, 2, 3]) {
       await clock.sleeping(20)
