@@ -6,6 +6,7 @@ import { fsckCommand } from './cli/fsck.ts'
 import { holdCommand } from './cli/hold.ts'
 import { modelCommand } from './cli/model.ts'
 import { serveCommand } from './cli/serve.ts'
+import { sourcesCommand } from './cli/sources.ts'
 import { streamsCommand } from './cli/streams.ts'
 import { ServiceError } from './domain/errors.ts'
 
@@ -15,6 +16,7 @@ const COMMANDS: readonly Command[] = [
   serveCommand,
   demoCommand,
   streamsCommand,
+  sourcesCommand,
   holdCommand,
   modelCommand,
   fsckCommand,

@@ -10,6 +10,7 @@ import {
   type Command,
 } from './command.ts'
 import { showCoverage, toCoverageQuery, toMs } from './stream-coverage.ts'
+import { toTable } from './table.ts'
 
 type StreamAnswer = {
   readonly name: string
@@ -73,7 +74,7 @@ The publish key is shown once, when the stream is created.`,
     if (action === 'list' && name === undefined) {
       const answer = await callService(config, 'GET', '/control/v1/streams')
       const { streams } = answer as { streams: readonly StreamAnswer[] }
-      show(answer, () => toTable(streams))
+      show(answer, () => listStreams(streams))
       return
     }
     if (name === undefined) throw new UsageError('give an action and a stream name')
@@ -139,9 +140,9 @@ function toBytes(text: string): number | null {
   return Math.round(Number(number) * UNITS[unit as keyof typeof UNITS])
 }
 
-function toTable(streams: readonly StreamAnswer[]): string {
+function listStreams(streams: readonly StreamAnswer[]): string {
   if (streams.length === 0) return 'No streams yet. Create one: kinora streams create NAME'
-  const rows = [
+  return toTable([
     ['NAME', 'STATE', 'RETENTION', 'STORED', 'SINCE'],
     ...streams.map(({ name, state, retentionHours, archive }) => [
       name,
@@ -150,14 +151,5 @@ function toTable(streams: readonly StreamAnswer[]): string {
       `${(archive.bytes / 1e6).toFixed(1)} MB`,
       archive.oldest === null ? '-' : new Date(archive.oldest).toISOString(),
     ]),
-  ]
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+  ])
 }
