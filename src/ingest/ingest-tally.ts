@@ -1,5 +1,5 @@
 import type { EpochMs } from '../domain/time.ts'
-import type { Sample, Track } from '../domain/track.ts'
+import type { Track } from '../domain/track.ts'
 import type { Events } from '../observe/events.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { RateMeter } from './rate-meter.ts'
@@ -24,12 +24,12 @@ export class IngestTally {
     return this.#lastSampleAt
   }
 
-  count(sample: Sample, track: Track | undefined): void {
-    const { arrivedAt, data } = sample
+  /** @param bytes of so many samples together */
+  count(track: Track | undefined, arrivedAt: EpochMs, bytes: number, samples = 1): void {
     this.#lastSampleAt = arrivedAt
-    this.#meter.add(arrivedAt, data.length, track?.kind === 'video' ? 1 : 0)
-    this.#untold.bytes += data.length
-    if (track !== undefined) this.#untold.samples[track.kind]++
+    this.#meter.add(arrivedAt, bytes, track?.kind === 'video' ? samples : 0)
+    this.#untold.bytes += bytes
+    if (track !== undefined) this.#untold.samples[track.kind] += samples
     this.#since ??= arrivedAt
     if (Math.abs(arrivedAt - this.#since) >= REPORT_EVERY_MS) this.report()
   }

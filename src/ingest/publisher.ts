@@ -105,7 +105,7 @@ export class IngestPublisher {
   /** Takes the next sample in the order of arrival, which within a track is decode order. */
   write(sample: Sample): void {
     const track = this.#tracks.get(sample.trackNumber)
-    this.#tally.count(sample, track)
+    this.#tally.count(track, sample.arrivedAt, sample.data.length)
     if (track === undefined) {
       this.#tally.drop('no-parameter-sets', 1)
       return

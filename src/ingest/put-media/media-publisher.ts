@@ -5,8 +5,9 @@ import { epochMs, type EpochMs } from '../../domain/time.ts'
 import type { Track } from '../../domain/track.ts'
 import { MatroskaStreamReader, type StreamEvent } from '../../media/matroska/stream-reader.ts'
 import { concat } from '../../media/matroska/writer.ts'
+import { GopMeter } from '../gop-meter.ts'
+import { IngestTally } from '../ingest-tally.ts'
 import type { PublisherDeps, PublisherSnapshot } from '../publisher.ts'
-import { RateMeter } from '../rate-meter.ts'
 import { toTrackInfo } from '../session-info.ts'
 import type { Acknowledgement, PutMediaErrorCode } from './acknowledgement.ts'
 import { readFragmentTags, TAG_LIMITS } from './fragment-tags.ts'
@@ -22,13 +23,13 @@ export class MediaPublisher {
   readonly #deps: PublisherDeps
   readonly #options: MediaPublisherOptions
   readonly #reader: MatroskaStreamReader
-  readonly #meter = new RateMeter()
+  readonly #tally: IngestTally
+  readonly #gop = new GopMeter()
   #tracks: ReadonlyMap<number, Track> = new Map()
   #header: Uint8Array | null = null
   #scaleNs = 1_000_000
   #open: OpenFragment | null = null
   #arrivedAt: EpochMs
-  #lastSampleAt: EpochMs | null = null
   #previousEnd: number | null = null
   #failed = false
   readonly #ending = new Set<Promise<void>>()
@@ -37,6 +38,7 @@ export class MediaPublisher {
     this.#deps = deps
     this.#options = options
     this.#arrivedAt = deps.clock.now()
+    this.#tally = new IngestTally(deps, options.stream)
     this.#reader = new MatroskaStreamReader({
       maxHeaderBytes: MAX_HEADER_BYTES,
       maxElementBytes: options.maxFragmentBytes,
@@ -51,10 +53,6 @@ export class MediaPublisher {
   /** An ERROR was acknowledged: nothing more is taken. */
   get hasFailed(): boolean {
     return this.#failed
-  }
-
-  get lastSampleAt(): EpochMs | null {
-    return this.#lastSampleAt
   }
 
   /** Takes the next bytes of the body, which must not be written again. */
@@ -76,6 +74,7 @@ export class MediaPublisher {
       this.#finishFragment()
     }
     this.#failed = true
+    this.#tally.report()
     await Promise.all(this.#ending)
   }
 
@@ -93,12 +92,9 @@ export class MediaPublisher {
   snapshot(): PublisherSnapshot {
     return {
       tracks: [...this.#tracks.values()].map(toTrackInfo),
-      gop: null,
+      gop: this.#gop.facts(),
       clock: null, // Timecodes are the producer's own
-      lastSampleAt: this.#lastSampleAt,
-      losses: 0,
-      dropped: {},
-      ...this.#meter.read(this.#deps.clock.now()),
+      ...this.#tally.snapshot(this.#deps.clock.now()),
     }
   }
 
@@ -185,13 +181,11 @@ export class MediaPublisher {
       this.fail('TRACK_NUMBER_MISMATCH', `a block of track ${block.trackNumber}`)
       return
     }
-    this.#lastSampleAt = this.#arrivedAt
-    this.#meter.add(this.#arrivedAt, block.payloadBytes, track.kind === 'video' ? block.frames : 0)
-    this.#deps.metrics.ingestSamples.inc(
-      { stream: this.#options.stream, kind: track.kind },
-      block.frames,
-    )
+    this.#tally.count(track, this.#arrivedAt, block.payloadBytes, block.frames)
     const relativeMs = (block.relativeTicks * this.#scaleNs) / 1_000_000
+    if (track.kind === 'video') {
+      this.#gop.note(open.producerTimestamp + relativeMs, block.isKey, !this.#hasJumped(open))
+    }
     const endMs = Math.ceil(open.producerTimestamp + relativeMs)
     open.producerEnd = epochMs(Math.max(open.producerEnd, endMs))
     if (open.number === null) this.#beginInArchive(open, { startsWithKey: block.isKey })
@@ -199,20 +193,24 @@ export class MediaPublisher {
   }
 
   #beginInArchive(open: OpenFragment, { startsWithKey }: { startsWithKey: boolean }): void {
-    const previousEnd = this.#previousEnd
-    const gapMs = previousEnd === null ? Infinity : open.producerTimestamp - previousEnd
     open.number = this.#writer.begin({
       header: this.#header!,
       tracks: [...this.#tracks.values()],
       producerTimestamp: open.producerTimestamp,
       serverTimestamp: open.serverTimestamp,
-      discontinuity: gapMs > MAX_GAP_MS || gapMs < -MAX_OVERLAP_MS,
+      discontinuity: this.#hasJumped(open),
       startsWithKey,
     })
     const start = open.start
     open.start = []
     this.#options.acknowledge({ type: 'BUFFERING', fragment: named(open) })
     this.#appendParts(start, 0)
+  }
+
+  #hasJumped({ producerTimestamp }: OpenFragment): boolean {
+    if (this.#previousEnd === null) return true
+    const gapMs = producerTimestamp - this.#previousEnd
+    return gapMs > MAX_GAP_MS || gapMs < -MAX_OVERLAP_MS
   }
 
   #appendParts(parts: readonly Uint8Array[], samples: number): void {
@@ -228,10 +226,6 @@ export class MediaPublisher {
       })
     }
     for (const part of parts) open.bytes += part.length
-    this.#deps.metrics.ingestBytes.inc(
-      { stream: this.#options.stream },
-      parts.reduce((sum, part) => sum + part.length, 0),
-    )
     if (open.bytes > this.#options.maxFragmentBytes) {
       this.fail('MAX_FRAGMENT_SIZE_REACHED', `over ${this.#options.maxFragmentBytes} bytes`)
     }
