@@ -40,7 +40,7 @@ async function serve() {
       ...(body === undefined ? {} : { payload: body }),
     })
     answers.push(response.body)
-    const answer = response.body === '' ? null : (response.json() as Record<string, unknown>)
+    const answer = response.body === '' ? null : response.json<Record<string, unknown>>()
     return { status: response.statusCode, answer }
   }
   return { ...ingest, cameras, sources, call }
