@@ -37,6 +37,7 @@ import { ChunkRemoval } from './chunk-removal.ts'
 import { ChunkSearch } from './chunk-search.ts'
 import type { ClockRange } from './chunk-span.ts'
 import { type ChunkStore } from './chunk-store.ts'
+import { FlushRounds } from './flush-rounds.ts'
 import { BackgroundCheck } from './fsck/background-check.ts'
 import { nodeChunkStore } from './node-chunk-store.ts'
 import { readDiskSize, type DiskSize } from './disk-space.ts'
@@ -48,6 +49,7 @@ import { StartupRecovery } from './startup-recovery.ts'
 import { StreamState } from './stream-state.ts'
 import { StreamWriter } from './stream-writer.ts'
 import { isInAny, overlapsAny, Visibility, type FragmentFacts } from './visibility.ts'
+import { WriteMemory } from './write-memory.ts'
 import { WriteRate } from './write-rate.ts'
 
 export type ArchiveDeps = {
@@ -106,6 +108,8 @@ export class ChunkArchive implements Archive {
   readonly #states = new Map<StreamId, Promise<StreamState>>()
   readonly #writers = new Map<StreamId, StreamWriter>()
   readonly #retiring = new Set<ChunkFile>()
+  readonly #writeMemory = new WriteMemory()
+  readonly #rounds: FlushRounds
   readonly #stopping = new AbortController()
   readonly #doubt: ClockDoubt
   #expiry: Promise<unknown> = Promise.resolve()
@@ -118,6 +122,7 @@ export class ChunkArchive implements Archive {
     this.#files = files
     this.#options = options
     this.#log = deps.log.child({ component: 'archive' })
+    this.#rounds = new FlushRounds(deps.clock)
     this.#doubt = new ClockDoubt(deps.clock.now(), EXPIRY_INTERVAL_MS)
     const catalogue = new Catalogue(deps.meta)
     const reader = new ChunkReader({
@@ -189,6 +194,8 @@ export class ChunkArchive implements Archive {
       files: this.#files,
       catalogue: this.#catalogue,
       options: this.#options,
+      memory: this.#writeMemory,
+      rounds: this.#rounds,
       retire: (owner, chunk) => this.#retire(owner, chunk),
       onClosed: () => this.#writers.delete(streamId),
       admit: () => this.#space.admit(),
@@ -459,6 +466,7 @@ export class ChunkArchive implements Archive {
     await this.#round
     const writers = [...this.#writers.values()]
     await Promise.all(writers.map((writer) => writer[Symbol.asyncDispose]()))
+    this.#rounds[Symbol.dispose]()
     for (const loading of this.#states.values()) {
       const state = await loading.catch(() => null) // it never was loaded
       if (state === null) continue

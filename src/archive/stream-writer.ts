@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import type { ServiceError } from '../domain/errors.ts'
 import type { Fragment, FragmentNumber } from '../domain/fragment.ts'
 import type { StreamId } from '../domain/stream.ts'
-import type { EpochMs } from '../domain/time.ts'
 import type { Events } from '../observe/events.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -13,6 +12,7 @@ import { ChunkFile } from './chunk-file.ts'
 import { RESERVE_BYTES, toChunkId, toChunkPath } from './chunk-layout.ts'
 import type { ChunkStore } from './chunk-store.ts'
 import { timeSpanOf } from './chunk-span.ts'
+import type { Flushable, FlushRounds } from './flush-rounds.ts'
 import type { OpenGap } from './gap-mark.ts'
 import { MAX_FRAGMENT_BYTES, toFragment, type FragmentRow } from './fragment-row.ts'
 import {
@@ -24,6 +24,7 @@ import {
 import { planRotation } from './rotation.ts'
 import type { StreamState } from './stream-state.ts'
 import { planBatch, type Step } from './write-batch.ts'
+import { GatheredBytes, type WriteMemory } from './write-memory.ts'
 import {
   abandoned,
   checkHeader,
@@ -32,9 +33,6 @@ import {
   queueFull,
   writeFailed,
 } from './writer-errors.ts'
-
-/** A killed process loses under a second of media that arrived: this, and what a write takes. */
-export const FLUSH_INTERVAL_MS = 900
 
 /** Waiting bytes that are written without waiting for the interval's end. */
 const FLUSH_BYTES = 1024 * 1024
@@ -47,6 +45,9 @@ export type WriterDeps = {
   readonly events: Events
   readonly metrics: Metrics
   readonly options: ArchiveOptions
+  /** Shared by the writers of all streams. */
+  readonly memory: WriteMemory
+  readonly rounds: FlushRounds
   /** Seals a chunk and moves it into the catalogue; never rejects. */
   readonly retire: (state: StreamState, chunk: ChunkFile) => Promise<void>
   readonly onClosed: () => void
@@ -68,7 +69,7 @@ export type WriterDeps = {
  * A failure at 1 to 5 loses the fragments of that chunk that had not reached 6, ends the chunk
  * behind the last that had, and the next `begin` opens another.
  */
-export class StreamWriter implements FragmentWriter {
+export class StreamWriter implements FragmentWriter, Flushable {
   readonly #streamId: StreamId
   readonly #state: StreamState
   readonly #deps: WriterDeps
@@ -81,10 +82,6 @@ export class StreamWriter implements FragmentWriter {
   #fragment: OpenFragment | null = null
   /** Why the last fragment was lost, until the next `begin`. */
   #loss: ServiceError | null = null
-  /** When the oldest bytes that wait were queued; `null` while none do. */
-  #waitingSince: EpochMs | null = null
-  #timerRuns = false
-  readonly #closing = new AbortController()
   #closed = false
 
   constructor(state: StreamState, deps: WriterDeps) {
@@ -111,7 +108,7 @@ export class StreamWriter implements FragmentWriter {
     const { producerTimestamp, serverTimestamp } = start
     this.#state.gaps.begun({ server: serverTimestamp, producer: producerTimestamp })
     const { tags, number } = fragment
-    this.#push({ kind: 'data', chunk, fragment, parts: [tags], byteLength: tags.length })
+    this.#gather('data', fragment, [tags])
     return number
   }
 
@@ -130,9 +127,9 @@ export class StreamWriter implements FragmentWriter {
     fragment.sampleCount += info.samples
     fragment.producerEnd = info.producerEnd
     fragment.lastArrival = info.arrivedAt
-    this.#gather(fragment, parts, byteLength)
-    if (this.#queuedBytes >= FLUSH_BYTES) this.#flush()
-    else this.#flushSoon()
+    this.#gather('data', fragment, parts)
+    if (this.#queuedBytes >= FLUSH_BYTES) this.flush()
+    else this.#deps.rounds.join(this)
   }
 
   end(producerTags: Uint8Array | null): Promise<Fragment> {
@@ -144,10 +141,8 @@ export class StreamWriter implements FragmentWriter {
       this.#fragment = null
       fragment.hasProducerTags = producerTags !== null
       fragment.ending = { deferred: ending, at: this.#deps.clock.now() }
-      const parts = producerTags === null ? [] : [producerTags]
-      const byteLength = producerTags?.length ?? 0
-      this.#push({ kind: 'end', chunk: fragment.chunk, fragment, parts, byteLength })
-      this.#flush()
+      this.#gather('end', fragment, producerTags === null ? [] : [producerTags])
+      this.flush()
     } catch (error) {
       ending.reject(error)
     }
@@ -158,7 +153,7 @@ export class StreamWriter implements FragmentWriter {
     const fragment = this.#fragment
     if (fragment === null) return
     this.#lose(fragment, abandoned(reason), reason)
-    this.#flushSoon()
+    this.#deps.rounds.join(this)
   }
 
   /** Ends a chunk that is past its age although no fragment comes; see {@link planRotation}. */
@@ -172,18 +167,17 @@ export class StreamWriter implements FragmentWriter {
     })
     if (due === null) return
     this.#chunk = null
-    this.#push({ kind: 'finish', chunk })
-    this.#flush()
+    this.#queue.push({ kind: 'finish', chunk })
+    this.flush()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#closed) {
       this.abandon('writer-closed')
       this.#closed = true
-      if (this.#chunk !== null) this.#push({ kind: 'finish', chunk: this.#chunk })
+      if (this.#chunk !== null) this.#queue.push({ kind: 'finish', chunk: this.#chunk })
       this.#chunk = null
-      this.#flush()
-      this.#closing.abort()
+      this.flush()
     }
     while (this.#draining !== null) await this.#draining
     if (!this.#state.writerOpen) return
@@ -229,10 +223,10 @@ export class StreamWriter implements FragmentWriter {
       if (reason === null) return current
     }
     const chunk = this.#newChunk(start, counter)
-    if (current !== null) this.#push({ kind: 'finish', chunk: current })
+    if (current !== null) this.#queue.push({ kind: 'finish', chunk: current })
     this.#chunk = chunk
-    this.#push({ kind: 'open', chunk })
-    this.#flushSoon()
+    this.#queue.push({ kind: 'open', chunk })
+    this.#deps.rounds.join(this)
     return chunk
   }
 
@@ -268,56 +262,24 @@ export class StreamWriter implements FragmentWriter {
     }
   }
 
-  #push(step: Step): void {
-    this.#queue.push(step)
-    if (step.kind !== 'data' && step.kind !== 'end') return
-    this.#queuedBytes += step.byteLength
-    step.chunk.queuedLength += step.byteLength
-  }
-
-  /** Queues a fragment's elements, in the last step where that is the fragment's own. */
-  #gather(fragment: OpenFragment, parts: readonly Uint8Array[], byteLength: number): void {
+  /** Queues a fragment's elements: what follows each other without an end between, in one step. */
+  #gather(kind: 'data' | 'end', fragment: OpenFragment, parts: readonly Uint8Array[]): void {
     const { chunk } = fragment
-    const last = this.#queue.at(-1)
-    if (last?.kind !== 'data' || last.fragment !== fragment) {
-      this.#push({ kind: 'data', chunk, fragment, parts: [...parts], byteLength })
-      return
+    let step = this.#queue.at(-1)
+    if (kind === 'end' || step?.kind !== 'data' || step.fragment !== fragment) {
+      step = { kind, chunk, fragment, bytes: new GatheredBytes(this.#deps.memory) }
+      this.#queue.push(step)
     }
-    for (const part of parts) last.parts.push(part)
-    last.byteLength += byteLength
+    const lengthBefore = step.bytes.byteLength
+    for (const part of parts) step.bytes.add(part)
+    const byteLength = step.bytes.byteLength - lengthBefore
     this.#queuedBytes += byteLength
     chunk.queuedLength += byteLength
   }
 
-  /** The bytes that wait are written when the first of them has waited for the interval. */
-  #flushSoon(): void {
-    this.#waitingSince ??= this.#deps.clock.now()
-    if (!this.#timerRuns) this.#flushAfter(FLUSH_INTERVAL_MS)
-  }
-
-  /**
-   * One timer at a time: after a flush for another reason it goes on for what waits by then, which
-   * is cheaper than ending it.
-   */
-  #flushAfter(ms: number): void {
-    const { clock } = this.#deps
-    this.#timerRuns = true
-    clock.sleep(ms, this.#closing.signal).then(
-      () => {
-        this.#timerRuns = false
-        if (this.#waitingSince === null) return
-        const waitedMs = clock.now() - this.#waitingSince
-        const isDue = waitedMs < 0 || waitedMs >= FLUSH_INTERVAL_MS // below 0: the clock was set back
-        if (isDue) this.#flush()
-        else this.#flushAfter(FLUSH_INTERVAL_MS - waitedMs)
-      },
-      () => undefined, // closed, which flushes
-    )
-  }
-
   /** Everything queued by now is to be written. */
-  #flush(): void {
-    this.#waitingSince = null
+  flush(): void {
+    this.#deps.rounds.leave(this)
     this.#due = this.#queue.length
     if (this.#due > 0) this.#draining ??= this.#drain()
   }
@@ -382,6 +344,7 @@ export class StreamWriter implements FragmentWriter {
       throw error
     } finally {
       this.#queuedBytes -= batch.queuedBytes
+      for (const step of steps) if ('bytes' in step) step.bytes.release()
     }
     for (const { fragment, row } of ended) this.#publish(fragment, row)
   }
@@ -428,7 +391,7 @@ export class StreamWriter implements FragmentWriter {
     fragment.lost = true
     this.#drop((step) => 'fragment' in step && step.fragment === fragment)
     if (fragment.written && !fragment.chunk.file.failed) {
-      this.#push({ kind: 'abandon', chunk: fragment.chunk, fragment })
+      this.#queue.push({ kind: 'abandon', chunk: fragment.chunk, fragment })
     }
     if (this.#fragment === fragment) {
       this.#fragment = null
@@ -454,7 +417,9 @@ export class StreamWriter implements FragmentWriter {
       if (!unwanted(step)) continue
       this.#queue.splice(i, 1)
       if (i < this.#due) this.#due--
-      if (step.kind === 'data' || step.kind === 'end') this.#queuedBytes -= step.byteLength
+      if (!('bytes' in step)) continue
+      this.#queuedBytes -= step.bytes.byteLength
+      step.bytes.release()
     }
   }
 }

@@ -9,6 +9,7 @@ import {
   type Patch,
 } from './open-fragment.ts'
 import type { Numbering } from './stream-state.ts'
+import type { GatheredBytes } from './write-memory.ts'
 
 /** What a writer has queued, in the order in which it is to happen. */
 export type Step =
@@ -21,8 +22,7 @@ type FragmentStep = {
   readonly kind: 'data' | 'end'
   readonly chunk: OpenChunk
   readonly fragment: OpenFragment
-  readonly parts: Uint8Array[]
-  byteLength: number
+  readonly bytes: GatheredBytes
 }
 
 /** Steps of one chunk that one write call carries out. */
@@ -66,15 +66,15 @@ export function planBatch(
     if (!fragment.written) fragment.offset = position + batch.byteLength
     fragment.written = true
     if (step.kind !== 'data') patchCluster(fragment)
-    if (!('parts' in step)) {
+    if (!('bytes' in step)) {
       put(abandonMark())
       continue
     }
-    for (const part of step.parts) {
+    for (const part of step.bytes.parts) {
       put(part)
       if (fragment.checksum !== null) fragment.checksum = crc32(part, fragment.checksum)
     }
-    batch.queuedBytes += step.byteLength
+    batch.queuedBytes += step.bytes.byteLength
     if (step.kind === 'data') continue
 
     // Counters have no gap unless a fragment was lost, and then media time has one.

@@ -1,0 +1,94 @@
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { epochMs } from '../../src/domain/time.ts'
+import { FLUSH_INTERVAL_MS, FlushRounds } from '../../src/archive/flush-rounds.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+
+const DAY_MS = 86_400_000
+
+/** Writers that join at these times, and what the clock said when each was flushed. */
+async function flushedAt(joins: readonly number[]): Promise<readonly number[]> {
+  const clock = new ManualClock(0)
+  using rounds = new FlushRounds(clock)
+  const flushed: number[] = []
+  const writers = joins.map((_, i) => {
+    const writer = {
+      flush: () => {
+        flushed[i] = clock.now()
+        rounds.leave(writer)
+      },
+    }
+    return writer
+  })
+  for (let at = 0; at <= 4000; at += 10) {
+    for (const [i, joinsAt] of joins.entries()) if (joinsAt === at) rounds.join(writers[i]!)
+    clock.advance(10)
+    await turnOfTheLoop()
+  }
+  return flushed
+}
+
+test.each([
+  { rule: 'one waits for the interval', joins: [0], flushed: [900] },
+  { rule: 'those of the first half go together', joins: [0, 100, 450], flushed: [900, 900, 900] },
+  {
+    rule: 'later ones have a round of their own',
+    joins: [0, 460, 900],
+    flushed: [900, 1360, 1360],
+  },
+  { rule: 'a round that is over is not joined', joins: [0, 1000], flushed: [900, 1900] },
+])('$rule', async ({ joins, flushed }) => {
+  expect(await flushedAt(joins)).toEqual(flushed)
+})
+
+test('nobody waits for longer than the interval, whenever they come', async () => {
+  const joins = Array.from({ length: 200 }, (_, i) => i * 10)
+
+  const flushed = await flushedAt(joins)
+
+  const waited = joins.map((at, i) => flushed[i]! - at)
+  expect(Math.max(...waited)).toBe(FLUSH_INTERVAL_MS)
+  expect(Math.min(...waited)).toBeGreaterThanOrEqual(FLUSH_INTERVAL_MS / 2)
+  expect(new Set(flushed).size).toBeLessThanOrEqual(5)
+})
+
+test('who left is not flushed, and may come again', async () => {
+  const clock = new ManualClock(0)
+  using rounds = new FlushRounds(clock)
+  let flushes = 0
+  const writer = { flush: () => void flushes++ }
+  rounds.join(writer)
+  clock.advance(400)
+  rounds.leave(writer)
+  clock.advance(500)
+  await turnOfTheLoop()
+  expect(flushes).toBe(0)
+
+  rounds.join(writer)
+  clock.advance(FLUSH_INTERVAL_MS)
+  await turnOfTheLoop()
+
+  expect(flushes).toBe(1)
+})
+
+test.each([-DAY_MS, DAY_MS])('a clock that is set by %d ms leaves nobody waiting', async (step) => {
+  const time = new ManualClock()
+  let setBy = 0
+  using rounds = new FlushRounds({
+    now: () => epochMs(time.now() + setBy),
+    sleep: (ms, signal) => time.sleep(ms, signal),
+  })
+  let flushes = 0
+  const writer = () => ({ flush: () => void flushes++ })
+  rounds.join(writer())
+  time.advance(FLUSH_INTERVAL_MS)
+  await turnOfTheLoop()
+  setBy = step
+  rounds.join(writer())
+  rounds.join(writer())
+
+  time.advance(FLUSH_INTERVAL_MS)
+  await turnOfTheLoop()
+
+  expect(flushes).toBe(3)
+})
