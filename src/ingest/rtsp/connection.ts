@@ -1,15 +1,17 @@
 import type { Socket } from 'node:net'
 import { ServiceError } from '../../domain/errors.ts'
+import type { EpochMs } from '../../domain/time.ts'
 import { createDeferred } from '../../platform/deferred.ts'
 import type { IngestDeps } from '../ingest-deps.ts'
 import type { LiveSessions, SessionEndReason } from '../live-sessions.ts'
 import type { LoginLimiter } from '../login-limiter.ts'
-import type { PacedReader, ReadPacer } from '../rtmp/read-pacer.ts'
+import type { ReadPacer } from '../rtmp/read-pacer.ts'
 import type { RtspAnswer } from './answer.ts'
 import { untilDrained } from '../disk-throttle.ts'
 import { encodeFrame, encodeResponse, headerOf, type RtspRequest } from './message.ts'
-import { RtspReader, type RtspItem, type RtspLimits } from './message-reader.ts'
+import type { RtspItem, RtspLimits } from './message-reader.ts'
 import { RtspPublishSession } from './publish-session.ts'
+import { RtspSocket, UnreadAnswers } from './rtsp-socket.ts'
 import type { UdpPortRange } from './udp-ports.ts'
 
 /**
@@ -19,34 +21,36 @@ import type { UdpPortRange } from './udp-ports.ts'
 export class RtspConnection {
   readonly #deps: RtspConnectionDeps
   readonly #options: RtspConnectionOptions
-  readonly #socket: Socket
-  readonly #pacedReader: PacedReader
+  readonly #socket: RtspSocket
   readonly #session: RtspPublishSession
-  readonly #reader = new RtspReader(STRANGER_LIMITS)
   readonly #over = new AbortController()
   #isAuthorised = false
   #wasChallenged = false
   #heardSinceTick = false
-  /** An answer is being waited for, or the disk: nothing is read meanwhile. */
-  #isSuspended = false
-  #peerGone: SessionEndReason | null = null
   #isClosed = false
   readonly #finishing = new Set<Promise<void>>()
   readonly #ended = createDeferred<void>()
 
   constructor(socket: Socket, deps: RtspConnectionDeps, options: RtspConnectionOptions) {
-    this.#socket = socket
-    this.#pacedReader = { socket, mayRead: () => !this.#isSuspended }
     this.#deps = deps
     this.#options = options
+    this.#socket = new RtspSocket(socket, deps, {
+      limits: STRANGER_LIMITS,
+      owner: {
+        take: (item, arrivedAt) => this.#take(item, arrivedAt),
+        throttle: () => this.#throttle(),
+        leave: (error) => this.#close(error === null ? 'peer-closed' : 'connection-error'),
+        fail: (error) => this.#fail(error),
+      },
+    })
     this.#session = new RtspPublishSession(
       {
         ...deps,
         signal: this.#over.signal,
-        sendFrame: (channel, payload) => this.#write(encodeFrame(channel, payload)),
+        sendFrame: (channel, payload) => this.#socket.write(encodeFrame(channel, payload)),
         onPublishing: () => {
           this.#isAuthorised = true
-          this.#reader.setLimits(PUBLISHER_LIMITS)
+          this.#socket.expectMedia(PUBLISHER_LIMITS)
         },
         onEnded: (finished) => this.#keep(finished),
       },
@@ -57,13 +61,6 @@ export class RtspConnection {
         keepaliveSeconds: Math.max(1, Math.floor((options.idleTimeoutMs - 5000) / 1000)),
       },
     )
-    socket.setNoDelay(true)
-    socket.on('data', (bytes: Buffer) => this.#receive(bytes))
-    socket.on('error', () => (this.#peerGone ??= 'connection-error'))
-    socket.on('close', () => {
-      this.#peerGone ??= 'peer-closed'
-      if (!this.#isSuspended) this.#close(this.#peerGone)
-    })
     void this.#watch()
     void this.#report()
   }
@@ -79,46 +76,17 @@ export class RtspConnection {
     await this.#ended.promise
   }
 
-  #receive(bytes: Buffer): void {
-    if (this.#isClosed) return
+  #take(item: RtspItem, arrivedAt: EpochMs): Promise<void> | null {
     this.#heardSinceTick = true
-    this.#reader.push(bytes)
-    if (!this.#isSuspended) this.#pump()
-    if (this.#session.publishing !== null && !this.#isSuspended && !this.#isClosed) {
-      this.#deps.pacer.pace(this.#pacedReader, bytes.length)
-    }
-  }
-
-  /** Handles what has come until there is no more, or until something has to be waited for. */
-  #pump(): void {
-    const arrivedAt = this.#deps.clock.now()
-    try {
-      while (!this.#isClosed) {
-        const item = this.#reader.next()
-        if (item === null) break
-        if (item.kind === 'frame') this.#session.frame(item.channel, item.payload, arrivedAt)
-        const wait = item.kind === 'frame' ? null : this.#handle(item)
-        if (wait !== null) {
-          this.#suspendUntil(wait)
-          return
-        }
-      }
-      const wait = this.#throttle()
-      if (wait !== null) this.#suspendUntil(wait)
-      else if (this.#peerGone !== null) this.#close(this.#peerGone)
-    } catch (error) {
-      this.#fail(error)
-    }
-  }
-
-  #handle(message: Exclude<RtspItem, { kind: 'frame' }>): Promise<void> | null {
-    if (message.kind === 'response') return null // we ask nothing
-    const answer = this.#session.handle(message)
-    if (!(answer instanceof Promise)) {
-      this.#answer(message, answer)
+    if (item.kind === 'frame') {
+      this.#session.frame(item.channel, item.payload, arrivedAt)
       return null
     }
-    return answer.then((late) => this.#answer(message, late))
+    if (item.kind === 'response') return null // we ask nothing
+    const answer = this.#session.handle(item)
+    if (answer instanceof Promise) return answer.then((late) => this.#answer(item, late))
+    this.#answer(item, answer)
+    return null
   }
 
   #answer(request: RtspRequest, answer: RtspAnswer): void {
@@ -131,7 +99,7 @@ export class RtspConnection {
       ...(reason === undefined ? {} : { reason }),
       headers: [...(cseq === null ? [] : ([['CSeq', cseq]] as const)), SERVER, ...headers],
     }
-    this.#write(encodeResponse(response))
+    this.#socket.write(encodeResponse(response))
     if (refusal !== undefined) {
       this.#wasChallenged = false
       this.#refuse(refusal, answer.detail ?? request.method)
@@ -149,29 +117,6 @@ export class RtspConnection {
       clock: this.#deps.clock,
       signal: this.#over.signal,
     })
-  }
-
-  #suspendUntil(wait: Promise<void>): void {
-    this.#isSuspended = true
-    this.#socket.pause()
-    wait.then(
-      () => {
-        this.#isSuspended = false
-        this.#socket.resume()
-        this.#pump()
-      },
-      (error: unknown) => {
-        this.#isSuspended = false
-        this.#fail(error)
-      },
-    )
-  }
-
-  #write(bytes: Uint8Array): void {
-    if (!this.#socket.writable) return
-    this.#socket.write(bytes)
-    // Our answers are small: a peer that lets them pile up does not read at all.
-    if (this.#socket.writableLength > MAX_UNREAD_BYTES) this.#close('slow-reader')
   }
 
   /**
@@ -199,7 +144,7 @@ export class RtspConnection {
         const isPublishing = this.#session.publishing !== null
         const isHeard = isPublishing ? this.#session.packets !== packets : this.#heardSinceTick
         // While we do not read, for the disk's sake, silence says nothing about the peer.
-        silentMs = isHeard || this.#isSuspended ? 0 : silentMs + tickMs
+        silentMs = isHeard || this.#socket.isSuspended ? 0 : silentMs + tickMs
         packets = this.#session.packets
       }
       this.#close('idle')
@@ -221,10 +166,14 @@ export class RtspConnection {
 
   #fail(error: unknown): void {
     if (this.#isClosed) return
-    if (error instanceof ServiceError) {
+    if (error instanceof UnreadAnswers) {
+      this.#close('slow-reader')
+    } else if (error instanceof ServiceError) {
       if (this.#session.publishing === null) this.#refuse('protocol-error', error.message)
       else this.#deps.log.warn({ err: error, peer: this.#options.peer }, 'publisher broke rules')
-      this.#write(encodeResponse({ status: 400, headers: [SERVER, ['Connection', 'close']] }))
+      this.#socket.write(
+        encodeResponse({ status: 400, headers: [SERVER, ['Connection', 'close']] }),
+      )
       this.#close('protocol-error', { lingers: true })
     } else {
       this.#deps.log.error({ err: error, peer: this.#options.peer }, 'RTSP session failed')
@@ -252,24 +201,8 @@ export class RtspConnection {
     this.#keep(this.#session.end(reason))
     this.#over.abort()
     void Promise.all(this.#finishing).then(() => this.#ended.resolve())
-    this.#socket.removeAllListeners('data')
-    if (options.lingers ?? false) this.#linger()
-    else this.#socket.destroy()
-  }
-
-  /**
-   * Lets the last answer arrive: closing at once would reset the connection while the peer still
-   * sends. What it sends is thrown away unparsed, and not for long.
-   */
-  #linger(): void {
-    const gone = new AbortController()
-    this.#socket.once('close', () => gone.abort())
-    this.#socket.resume()
-    this.#socket.end()
-    this.#deps.clock.sleep(LINGER_MS, gone.signal).then(
-      () => this.#socket.destroy(),
-      () => undefined, // it has closed by itself
-    )
+    if (options.lingers ?? false) this.#socket.closeGently()
+    else this.#socket.close()
   }
 }
 
@@ -309,5 +242,3 @@ const SERVER = ['Server', 'Kinora'] as const
 /** Of the media timeout. */
 const TICKS = 4
 const REPORT_EVERY_MS = 10_000
-const MAX_UNREAD_BYTES = 64 * 1024
-const LINGER_MS = 500

@@ -1,4 +1,5 @@
 import type { SourceScheme } from '../../domain/source-url.ts'
+import { pullRtsp } from '../pull/pull-rtsp.ts'
 import { PullError, type Pull } from '../pull/pull.ts'
 
 /**
@@ -13,4 +14,4 @@ export function pullOf(url: URL): Pull {
   return pull
 }
 
-const PULLS: Partial<Record<SourceScheme, Pull>> = {}
+const PULLS: Partial<Record<SourceScheme, Pull>> = { rtsp: pullRtsp, rtsps: pullRtsp }

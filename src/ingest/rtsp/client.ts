@@ -1,0 +1,307 @@
+import { connect, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { EpochMs } from '../../domain/time.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { createDeferred, type Deferred } from '../../platform/deferred.ts'
+import { PullError } from '../pull/pull.ts'
+import { PACED_HIGH_WATER_MARK, ReadPacer } from '../rtmp/read-pacer.ts'
+import { ClientAuthentication, type Credentials } from './client-authentication.ts'
+import {
+  encodeFrame,
+  encodeRequest,
+  encodeResponse,
+  headerOf,
+  type OutgoingHeaders,
+  type RtspRequest,
+  type RtspResponse,
+} from './message.ts'
+import type { RtspItem, RtspLimits } from './message-reader.ts'
+import { RtspSocket, UnreadAnswers } from './rtsp-socket.ts'
+
+/**
+ * One connection to a camera: requests with their answers, authentication, and the frames between
+ * them. All failures are PullErrors, told once by {@link RtspClient.lost} and by every request.
+ */
+export class RtspClient {
+  readonly #options: RtspClientOptions
+  readonly #tcp: Socket
+  readonly #socket: RtspSocket
+  readonly #authentication: ClientAuthentication | null
+  readonly #waiting = new Map<number, Deferred<RtspResponse>>()
+  readonly #lost = new AbortController()
+  #sequence = 0
+
+  constructor(tcp: Socket, options: RtspClientOptions) {
+    this.#options = options
+    this.#tcp = tcp
+    const { credentials, clock } = options
+    this.#authentication = credentials === null ? null : new ClientAuthentication(credentials)
+    this.#socket = new RtspSocket(
+      tcp,
+      { clock, pacer: new ReadPacer() },
+      {
+        limits: CAMERA_LIMITS,
+        owner: {
+          take: (item, arrivedAt) => this.#take(item, arrivedAt),
+          throttle: () => options.throttle(),
+          leave: (error) => this.#lose(new PullError('peer-closed', 'The camera closed.', error)),
+          fail: (error) => this.#lose(toPullError(error)),
+        },
+      },
+    )
+  }
+
+  /** Aborts when the connection is of no use any more; its reason is a PullError. */
+  get lost(): AbortSignal {
+    return this.#lost.signal
+  }
+
+  /** While nothing is read, silence says nothing about the camera. */
+  get isSuspended(): boolean {
+    return this.#socket.isSuspended
+  }
+
+  get remoteAddress(): string {
+    return this.#tcp.remoteAddress ?? ''
+  }
+
+  get remotePort(): number {
+    return this.#tcp.remotePort ?? 0
+  }
+
+  get localAddress(): string {
+    return this.#tcp.localAddress ?? ''
+  }
+
+  /** Reads are paced from here on. */
+  expectMedia(): void {
+    this.#socket.expectMedia(CAMERA_LIMITS)
+  }
+
+  /**
+   * Asks and waits, and asks once more when the camera wants credentials or has a new nonce.
+   *
+   * @throws PullError `no-answer` after `timeoutMs`, `unauthorised`; the reason of `lost`
+   */
+  async request(request: ClientRequest, timeoutMs: number): Promise<RtspResponse> {
+    for (let tries = 0; ; tries++) {
+      const response = await this.#exchange(request, timeoutMs)
+      if (response.status !== 401) {
+        // Some give a new nonce in any answer.
+        const news = response.headers.get('www-authenticate')
+        if (news !== undefined) this.#authentication?.learn(news)
+        return response
+      }
+      const challenges = response.headers.get('www-authenticate') ?? []
+      const mayAskAgain = this.#authentication?.learn(challenges) ?? false
+      if (!mayAskAgain || tries === MAX_LOGINS) throw toUnauthorised(this.#options.credentials)
+    }
+  }
+
+  /** Asks and does not wait; whatever comes back is fine. */
+  tell(request: ClientRequest): void {
+    this.#exchange(request, ANSWER_FORGOTTEN_MS).then(
+      (response) => {
+        const news = response.headers.get('www-authenticate')
+        if (news !== undefined) this.#authentication?.learn(news)
+        request.onAnswer?.(response)
+      },
+      () => undefined, // a camera that does not answer is no worse for it
+    )
+  }
+
+  sendFrame(channel: number, payload: Uint8Array): void {
+    this.#socket.write(encodeFrame(channel, payload))
+  }
+
+  close(): void {
+    this.#lose(new PullError('peer-closed', 'Closed.'))
+    this.#socket.close()
+  }
+
+  async #exchange(request: ClientRequest, timeoutMs: number): Promise<RtspResponse> {
+    this.#lost.signal.throwIfAborted()
+    const { method, uri, headers = [] } = request
+    const sequence = ++this.#sequence
+    const answer = createDeferred<RtspResponse>()
+    const answered = new AbortController()
+    this.#waiting.set(sequence, answer)
+    const authorisation = this.#authentication?.answer(method, uri) ?? null
+    this.#socket.write(
+      encodeRequest({
+        method,
+        uri,
+        headers: [
+          ['CSeq', String(sequence)],
+          ...(authorisation === null ? [] : ([['Authorization', authorisation]] as const)),
+          ['User-Agent', 'Kinora'],
+          ...headers,
+        ],
+      }),
+    )
+    this.#options.clock.sleep(timeoutMs, answered.signal).then(
+      () => answer.reject(new PullError('no-answer', `The camera does not answer ${method}.`)),
+      () => undefined, // answered, or lost
+    )
+    try {
+      return await answer.promise
+    } finally {
+      this.#waiting.delete(sequence)
+      answered.abort()
+    }
+  }
+
+  #take(item: RtspItem, arrivedAt: EpochMs): Promise<void> | null {
+    if (item.kind === 'frame') return this.#options.onFrame(item.channel, item.payload, arrivedAt)
+    if (item.kind === 'response') this.#resolve(item)
+    else this.#answerCamera(item)
+    return null
+  }
+
+  /** Some leave CSeq out; then it is the answer to the oldest question. */
+  #resolve(response: RtspResponse): void {
+    const sequence = Number(headerOf(response.headers, 'cseq') ?? Number.NaN)
+    const oldest = this.#waiting.keys().next().value
+    const asked = Number.isNaN(sequence) ? oldest : sequence
+    if (asked !== undefined) this.#waiting.get(asked)?.resolve(response)
+  }
+
+  /** Cameras ask whether we are there (RFC 2326 §10.1, §10.8). */
+  #answerCamera(request: RtspRequest): void {
+    const cseq = headerOf(request.headers, 'cseq')
+    const headers = cseq === null ? [] : ([['CSeq', cseq]] as const)
+    const status = HARMLESS.has(request.method) ? 200 : 501
+    this.#socket.write(encodeResponse({ status, headers }))
+    if (request.method === 'TEARDOWN') {
+      this.#lose(new PullError('peer-closed', 'The camera ended the session.'))
+    }
+  }
+
+  #lose(error: PullError): void {
+    if (this.#lost.signal.aborted) return
+    this.#lost.abort(error)
+    this.#socket.close()
+    for (const answer of this.#waiting.values()) answer.reject(error)
+  }
+}
+
+export type ClientRequest = {
+  readonly method: string
+  readonly uri: string
+  readonly headers?: OutgoingHeaders
+  /** For requests that nobody waits for. */
+  readonly onAnswer?: (response: RtspResponse) => void
+}
+
+export type RtspClientOptions = {
+  readonly credentials: Credentials | null
+  readonly clock: Clock
+  /** A promise when nothing is to be read until it resolves. */
+  readonly onFrame: (
+    channel: number,
+    payload: Uint8Array,
+    arrivedAt: EpochMs,
+  ) => Promise<void> | null
+  readonly throttle: () => Promise<void> | null
+}
+
+export type ConnectTarget = {
+  readonly url: URL
+  readonly verifyCertificate: boolean
+  readonly connectTimeoutMs: number
+}
+
+/** @throws PullError `unreachable` or `tls`; the signal's reason */
+export async function connectSocket(
+  target: ConnectTarget,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Socket> {
+  signal.throwIfAborted()
+  const { url, verifyCertificate, connectTimeoutMs } = target
+  const isSecure = url.protocol === 'rtsps:'
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const port = Number(url.port === '' ? (isSecure ? 322 : 554) : url.port)
+  const tcp = connect({ host, port, highWaterMark: PACED_HIGH_WATER_MARK } as {
+    host: string
+    port: number
+  })
+  const done = new AbortController()
+  let hasTcp = false
+  let socket: Socket = tcp
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const abandon = () => reject(signal.reason as Error)
+      signal.addEventListener('abort', abandon, { once: true, signal: done.signal })
+      clock.sleep(connectTimeoutMs, done.signal).then(
+        () => reject(new PullError('unreachable', 'The camera cannot be reached in time.')),
+        () => undefined, // connected
+      )
+      tcp.once('error', (error) => reject(toConnectError(error, hasTcp)))
+      tcp.once('connect', () => {
+        hasTcp = true
+        if (!isSecure) {
+          resolve()
+          return
+        }
+        // RFC 6066 §3: an address is no server name.
+        const servername = isIP(host) === 0 ? { servername: host } : { servername: '' }
+        const secure = connectTls({
+          socket: tcp,
+          ...servername,
+          rejectUnauthorized: verifyCertificate,
+          // Old firmware; it is the camera's choice how well it hides.
+          ...(verifyCertificate ? {} : { minVersion: 'TLSv1' }),
+        })
+        socket = secure
+        secure.once('error', (error: Error) => reject(toConnectError(error, true)))
+        secure.once('secureConnect', resolve)
+      })
+    })
+    return socket
+  } catch (error) {
+    socket.once('error', () => undefined)
+    socket.destroy()
+    tcp.destroy()
+    throw error
+  } finally {
+    done.abort()
+  }
+}
+
+const CAMERA_LIMITS: RtspLimits = {
+  maxHeaderBytes: 64 * 1024,
+  maxBodyBytes: 256 * 1024,
+  maxGarbageBytes: 1024 * 1024,
+}
+
+/** One challenge, and one nonce that was stale by then. */
+const MAX_LOGINS = 2
+/** After so long an answer means nothing. */
+const ANSWER_FORGOTTEN_MS = 60_000
+const HARMLESS = new Set(['OPTIONS', 'GET_PARAMETER', 'SET_PARAMETER', 'TEARDOWN'])
+
+function toConnectError(error: Error, hasTcp: boolean): PullError {
+  const { code = 'unknown' } = error as NodeJS.ErrnoException
+  return hasTcp
+    ? new PullError('tls', `No secure connection: ${code}.`, error)
+    : new PullError('unreachable', `The camera cannot be reached: ${code}.`, error)
+}
+
+function toUnauthorised(credentials: Credentials | null): PullError {
+  return credentials === null
+    ? new PullError('unauthorised', 'The camera wants a user name and a password.')
+    : new PullError(
+        'unauthorised',
+        'The camera does not accept the user name and password, or an authentication that we know ' +
+          '(digest with MD5 or SHA-256, basic).',
+      )
+}
+
+function toPullError(error: unknown): PullError {
+  if (error instanceof PullError) return error
+  if (error instanceof UnreadAnswers) {
+    return new PullError('no-answer', 'The camera reads nothing of what it is told.')
+  }
+  return new PullError('protocol-error', 'The camera sends no RTSP.', error)
+}
