@@ -4,7 +4,7 @@ import type { MediaDescription } from '../sdp/parse-sdp.ts'
 import type { PayloadFormat } from '../sdp/payload-format.ts'
 import { WrappingTimestamp } from '../wrapping-timestamp.ts'
 import type { CodedUnit, Depacketiser, TrackFormat, UnitSink } from './depacketise/depacketiser.ts'
-import { openDepacketiser } from './depacketise/open-depacketiser.ts'
+import { kindOfFormat, openDepacketiser } from './depacketise/open-depacketiser.ts'
 import type { MediaSink } from './media-sink.ts'
 import { toReceiverReport } from './receiver-report.ts'
 import { ReceiverStatistics } from './receiver-statistics.ts'
@@ -16,7 +16,7 @@ import {
 } from './reorder-window.ts'
 import { parseRtcp, toWallMs, type RtcpPacket } from './rtcp-packet.ts'
 import { parseRtpPacket, type RtpPacket } from './rtp-packet.ts'
-import { SourceLock } from './source-lock.ts'
+import { PROVING_PACKETS, SourceLock } from './source-lock.ts'
 
 export type RtpMediaStats = {
   readonly mediaIndex: number
@@ -83,7 +83,8 @@ export class RtpMedia {
     this.#publisher = deps.publisher
     this.#clock = deps.clock
     this.#options = options
-    this.#source = new SourceLock(options.announcedSsrc)
+    const isSparse = kindOfFormat(options.media) === 'data'
+    this.#source = new SourceLock(options.announcedSsrc, isSparse ? 1 : PROVING_PACKETS)
     this.#statistics = new ReceiverStatistics(options.media.clockRateHz)
     this.#window = this.#openWindow()
   }

@@ -12,20 +12,23 @@ export type Admission = {
  * before PLAY, so the first packet proves nothing.
  *
  * 1. The SSRC that the peer announced in Transport is believed at once.
- * 2. Another one must come twice in a row, near in sequence; its packets wait until then.
+ * 2. Another one must come twice in a row, near in sequence; its packets wait until then. Not those
+ *    of metadata, where the next packet may be an hour away.
  * 3. A settled source is replaced by one of which 16 packets come without any of its own between
  *    them, or 2 after 2 s of its silence: a camera that began anew. Nothing of the new one is lost.
  */
 export class SourceLock {
   readonly #announced: number | null
+  readonly #provingPackets: number
   #ssrc: number | null = null
   #lastAt: EpochMs | null = null
   /** By SSRC; sessions whose packets alternate must not keep each other from being proved. */
   readonly #candidates = new Map<number, Candidate>()
   #refused = 0
 
-  constructor(announced: number | null) {
+  constructor(announced: number | null, provingPackets = PROVING_PACKETS) {
     this.#announced = announced
+    this.#provingPackets = provingPackets
   }
 
   /** `null` before a source is settled. */
@@ -82,7 +85,7 @@ export class SourceLock {
   #needed(now: EpochMs): number {
     const isSilent = this.#lastAt === null || Math.abs(now - this.#lastAt) > SILENCE_MS
     const hasOther = this.#ssrc !== null || this.#announced !== null
-    return hasOther && !(this.#ssrc !== null && isSilent) ? REPLACING_PACKETS : PROVING_PACKETS
+    return hasOther && !(this.#ssrc !== null && isSilent) ? REPLACING_PACKETS : this.#provingPackets
   }
 
   #settle(ssrc: number, packets: Admission['packets']): Admission {
@@ -102,7 +105,7 @@ type Candidate = {
 
 const NOTHING: Admission = { packets: [], isNewSource: false }
 /** RFC 3550 §A.1, MIN_SEQUENTIAL. */
-const PROVING_PACKETS = 2
+export const PROVING_PACKETS = 2
 const REPLACING_PACKETS = 16
 const SILENCE_MS = 2_000
 const MAX_STEP = 100

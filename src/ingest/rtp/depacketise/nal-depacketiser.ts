@@ -68,14 +68,11 @@ export class NalDepacketiser implements Depacketiser {
   take(packet: MediaPacket): void {
     if (packet.ticks !== this.#ticks && this.#arrivedAt !== null) {
       this.#unit.end()
-      const isTooLong = this.#unit.length > MAX_PREFIX_BYTES
-      if (this.#unit.hasSlice || this.#damage !== null || isTooLong) this.#close()
+      if (this.#isDone() || this.#unit.length > MAX_PREFIX_BYTES) this.#close()
     }
     if (this.#arrivedAt === null) {
       this.#arrivedAt = packet.arrivedAt
       this.#beginsAfterLoss = this.#hasLost
-    } else if (this.#hasLost) {
-      this.#damage = 'packet-loss'
     }
     const result = this.#codec.split(packet.payload, this.#unit)
     if (result !== 'taken') this.#sink.countMalformed()
@@ -84,18 +81,26 @@ export class NalDepacketiser implements Depacketiser {
     this.#ticks = packet.ticks
     if (!packet.marker || !this.#trustsMarker) return
     this.#unit.end()
-    if (this.#unit.hasSlice || this.#damage !== null) this.#close()
+    if (this.#isDone()) this.#close()
   }
 
   lose(): void {
-    this.#unit.abandonOpen()
     this.#hasLost = true
-    if (this.#unit.length > 0) this.#damage = 'packet-loss'
+    if (this.#arrivedAt === null) return
+    // Where only whole parameter sets and the like have come, the picture may still be whole.
+    if (this.#unit.hasSlice || this.#unit.isOpen) this.#damage = 'packet-loss'
+    else this.#beginsAfterLoss = true
+    this.#unit.abandonOpen()
   }
 
   flush(): void {
     this.#unit.end()
     if (this.#unit.hasSlice) this.#close()
+  }
+
+  /** Whether an end of the access unit can be believed. */
+  #isDone(): boolean {
+    return this.#unit.hasSlice || this.#unit.isOverfull || this.#damage !== null
   }
 
   #close(): void {
