@@ -16,19 +16,13 @@ import { createKinesisApi } from './api/kinesis/index.ts'
 import { createKinesisVideoApi } from './api/kinesis-video/index.ts'
 import { registerPlayback } from './api/playback/index.ts'
 import { openArchive } from './archive/index.ts'
-import { toClientHost, toHttpUrl, type Config } from './config/index.ts'
+import { toHttpUrl, type Config } from './config/index.ts'
 import { openMetaLeases } from './consume/index.ts'
 import { openDataStreams, type DataStreams } from './datastream/index.ts'
 import { openDetector, resolveModel } from './detect/index.ts'
 import { readDeclaredSources } from './declared-sources.ts'
 import { startDetectionPipeline } from './detection-pipeline.ts'
-import {
-  LiveSessions,
-  LoginLimiter,
-  pullOf,
-  startRtmpServer,
-  startSources,
-} from './ingest/index.ts'
+import { LiveSessions, LoginLimiter, pullOf, startSources } from './ingest/index.ts'
 import { startNotifier } from './notify/index.ts'
 import { createEvents } from './observe/events.ts'
 import type { Log } from './observe/log.ts'
@@ -43,6 +37,7 @@ import {
   openStreamRegistry,
   type StreamRegistry,
 } from './registry/index.ts'
+import { startRtmpServers } from './rtmp-servers.ts'
 import { startRtspServers } from './rtsp-servers.ts'
 import { blaming } from './start-failure.ts'
 
@@ -231,32 +226,12 @@ async function startParts(
       maxFragmentMs: config.archive.maxFragmentMs,
     },
   )
-  const rtmp = config.rtmp.enabled
-    ? await blaming('rtmp.host, rtmp.port', () =>
-        startRtmpServer(
-          { registry, archive, sessions, ...observed },
-          {
-            host: config.rtmp.host,
-            port: config.rtmp.port,
-            app: config.rtmp.app,
-            maxConnections: config.rtmp.maxConnections,
-          },
-        ),
-      )
-    : null
-  const rtmpUrl =
-    rtmp === null
-      ? null
-      : `rtmp://${toClientHost(config.rtmp.host)}:${rtmp.port}/${config.rtmp.app}`
-  if (rtmp !== null) keep(rtmp)
+  const loginLimiter = new LoginLimiter(clock)
+  const publishing = { registry, archive, sessions, loginLimiter, ...observed }
+  const rtmpTls = await blaming('rtmp.tlsCertFile, rtmp.tlsKeyFile', () => readTls(config.rtmp))
+  const { url: rtmpUrl } = keep(await startRtmpServers(publishing, config.rtmp, rtmpTls))
   const rtspTls = await blaming('rtsp.tlsCertFile, rtsp.tlsKeyFile', () => readTls(config.rtsp))
-  const rtsp = keep(
-    await startRtspServers(
-      { registry, archive, sessions, loginLimiter: new LoginLimiter(clock), ...observed },
-      config.rtsp,
-      rtspTls,
-    ),
-  )
+  const rtsp = keep(await startRtspServers(publishing, config.rtsp, rtspTls))
   const pulls = keep(
     startSources({
       ...{ registry, sources, archive, sessions, pullOf, random: Math.random },

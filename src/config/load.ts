@@ -146,7 +146,7 @@ function crossCheck(config: Config): string[] {
   if (config.publicUrl !== null && !URL.canParse(config.publicUrl)) {
     problems.push('publicUrl: is no URL')
   }
-  for (const section of ['http', 'rtsp'] as const) {
+  for (const section of ['http', 'rtmp', 'rtsp'] as const) {
     const { tlsCertFile, tlsKeyFile } = config[section]
     if ((tlsCertFile === null) !== (tlsKeyFile === null)) {
       problems.push(`${section}.tlsCertFile and ${section}.tlsKeyFile: set both or none`)

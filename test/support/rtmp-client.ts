@@ -22,8 +22,9 @@ export class RtmpClient {
     socket.on('data', (bytes: Buffer) => this.#receive(bytes))
   }
 
-  static async connect(port: number): Promise<RtmpClient> {
-    const socket = connect(port, '127.0.0.1')
+  /** @param from another address of the loopback network, to be somebody else */
+  static async connect(port: number, from = '127.0.0.1'): Promise<RtmpClient> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: from })
     await once(socket, 'connect')
     return new RtmpClient(socket)
   }
@@ -36,8 +37,8 @@ export class RtmpClient {
   }
 
   /** Connected, shaken hands, `connect` accepted. */
-  static async ready(port: number): Promise<RtmpClient> {
-    const client = await RtmpClient.connect(port)
+  static async ready(port: number, from?: string): Promise<RtmpClient> {
+    const client = await RtmpClient.connect(port, from)
     client.send(handshake())
     client.connectApp()
     await client.command('_result')
@@ -45,8 +46,8 @@ export class RtmpClient {
   }
 
   /** As {@link ready}, and publishing on message stream 1. */
-  static async publishing(port: number, name: string): Promise<RtmpClient> {
-    const client = await RtmpClient.ready(port)
+  static async publishing(port: number, name: string, from?: string): Promise<RtmpClient> {
+    const client = await RtmpClient.ready(port, from)
     client.publish(name)
     await client.status('NetStream.Publish.Start')
     return client

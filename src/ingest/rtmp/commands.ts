@@ -108,6 +108,13 @@ export function windowAckSize(bytes: number): OutgoingMessage {
   return control(TYPE_WINDOW_ACK_SIZE, uint32(bytes))
 }
 
+/** Of Window Acknowledgement Size and Set Peer Bandwidth (§5.4.4, §5.4.5); `null` when it is none. */
+export function parseWindow(payload: Uint8Array): number | null {
+  if (payload.length < 4) return null
+  const bytes = new DataView(payload.buffer, payload.byteOffset).getUint32(0)
+  return bytes > 0 ? bytes : null
+}
+
 /** §5.4.5; 2 = dynamic. */
 export function setPeerBandwidth(bytes: number): OutgoingMessage {
   return control(TYPE_SET_PEER_BANDWIDTH, Buffer.concat([uint32(bytes), Uint8Array.of(2)]))

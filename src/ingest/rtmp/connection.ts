@@ -1,81 +1,62 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { ServiceError } from '../../domain/errors.ts'
-import type { EpochMs } from '../../domain/time.ts'
 import { createDeferred } from '../../platform/deferred.ts'
+import { untilDrained } from '../disk-throttle.ts'
 import type { IngestDeps } from '../ingest-deps.ts'
 import type { LiveSessions, SessionEndReason } from '../live-sessions.ts'
-import {
-  ChunkStreamReader,
-  DEFAULT_CHUNK_BYTES,
-  TYPE_SET_CHUNK_SIZE,
-  type ChunkLimits,
-  type RtmpMessage,
-} from './chunk-stream.ts'
-import { toChunks, type OutgoingMessage } from './chunk-writer.ts'
-import { acknowledgement, pingRequest, TYPE_WINDOW_ACK_SIZE } from './commands.ts'
+import type { LoginLimiter } from '../login-limiter.ts'
+import type { ChunkLimits } from './chunk-stream.ts'
 import { HANDSHAKE_BYTES, ServerHandshake } from './handshake.ts'
-import type { PacedReader, ReadPacer } from './read-pacer.ts'
+import type { ReadPacer } from './read-pacer.ts'
+import { RtmpSocket, SlowReaderError } from './rtmp-socket.ts'
 import { RtmpRefusal, RtmpSession } from './session.ts'
 
 /**
- * One RTMP socket: handshake, chunks, acknowledgements, timeouts, backpressure, and the wall behind
- * which a peer's errors stay. Nothing that a peer sends throws out of here.
+ * One publisher's connection: its socket, its session, its timeouts, and the wall behind which its
+ * errors stay.
  */
 export class RtmpConnection {
   readonly #deps: RtmpConnectionDeps
   readonly #options: RtmpConnectionOptions
-  readonly #socket: Socket
-  readonly #pacedReader: PacedReader
+  readonly #socket: RtmpSocket
   readonly #session: RtmpSession
-  readonly #handshake = new ServerHandshake(randomBytes(HANDSHAKE_BYTES))
-  readonly #reader = new ChunkStreamReader(STRANGER_LIMITS)
   readonly #over = new AbortController()
-  /** Handshake bytes that came so far; `null` after it. */
-  #greeting: Buffer | null = Buffer.alloc(0)
-  #receivedBytes = 0
-  #acknowledgedBytes = 0
-  /**
-   * The peer's; it gets acknowledgements if it asks for them (§5.4.4). Unasked ones do harm: a client
-   * that closes without having read them resets the connection and its last media is lost with it.
-   */
-  #windowBytes = Number.POSITIVE_INFINITY
-  #outChunkBytes = DEFAULT_CHUNK_BYTES
-  #heardSinceTick = false
   #authorised = false
-  /** Of the bytes that are being handled. */
-  #arrivedAt: EpochMs
-  /** A message is being waited for, or the disk: no message is read meanwhile. */
-  #suspended = false
-  #peerGone: SessionEndReason | null = null
-  #closed = false
   readonly #ended = createDeferred<void>()
 
   constructor(socket: Socket, deps: RtmpConnectionDeps, options: RtmpConnectionOptions) {
-    this.#socket = socket
-    this.#pacedReader = { socket, mayRead: () => !this.#suspended }
     this.#deps = deps
     this.#options = options
-    this.#arrivedAt = deps.clock.now()
+    const handshake = new ServerHandshake(randomBytes(2 * HANDSHAKE_BYTES))
+    this.#socket = new RtmpSocket(
+      socket,
+      deps,
+      { handshake, limits: STRANGER_LIMITS },
+      {
+        take: (message, arrivedAt) => this.#session.handle(message, arrivedAt),
+        throttle: () => this.#throttle(),
+        leave: (error) => this.#close(error === null ? 'peer-closed' : 'connection-error'),
+        fail: (error) => this.#fail(error),
+      },
+    )
     this.#session = new RtmpSession(
       {
         ...deps,
         signal: this.#over.signal,
-        send: (message) => this.#send(message),
+        send: (message) => this.#socket.send(message),
         onPublishing: () => {
           this.#authorised = true
-          this.#reader.setLimits(PUBLISHER_LIMITS)
+          this.#socket.expectMedia(PUBLISHER_LIMITS)
         },
       },
-      { ...options, windowBytes: WINDOW_BYTES, chunkBytes: CHUNK_BYTES },
+      {
+        ...options,
+        address: socket.remoteAddress ?? '',
+        windowBytes: WINDOW_BYTES,
+        chunkBytes: CHUNK_BYTES,
+      },
     )
-    socket.setNoDelay(true)
-    socket.on('data', (bytes: Buffer) => this.#receive(bytes))
-    socket.on('error', () => (this.#peerGone ??= 'connection-error'))
-    socket.on('close', () => {
-      this.#peerGone ??= 'peer-closed'
-      if (!this.#suspended) this.#close(this.#peerGone)
-    })
     void this.#watch()
   }
 
@@ -90,116 +71,15 @@ export class RtmpConnection {
     await this.#ended.promise
   }
 
-  #receive(bytes: Buffer): void {
-    if (this.#closed) return
-    this.#receivedBytes += bytes.length
-    this.#heardSinceTick = true
-    this.#arrivedAt = this.#deps.clock.now()
-    try {
-      const media = this.#greeting === null ? bytes : this.#greet(bytes)
-      if (media !== null) this.#reader.push(media)
-      if (!this.#suspended) this.#pump()
-      this.#acknowledge()
-      if (this.#session.publishing !== null && !this.#suspended && !this.#closed) {
-        this.#deps.pacer.pace(this.#pacedReader, bytes.length)
-      }
-    } catch (error) {
-      this.#fail(error)
-    }
-  }
-
-  /** @returns what follows the handshake; `null` while it is going on */
-  #greet(bytes: Buffer): Uint8Array | null {
-    let greeting = Buffer.concat([this.#greeting!, bytes])
-    for (;;) {
-      const step = this.#handshake.step(greeting)
-      greeting = greeting.subarray(step.consumed)
-      if (step.reply !== null) this.#write(step.reply)
-      if (step.done) {
-        this.#greeting = null
-        return greeting
-      }
-      if (step.consumed === 0) {
-        this.#greeting = greeting
-        return null
-      }
-    }
-  }
-
-  /** Handles messages until there is none, or until one has to be waited for. */
-  #pump(): void {
-    while (!this.#closed) {
-      const message = this.#reader.next()
-      if (message === null) break
-      const wait = this.#handle(message) ?? this.#throttle()
-      if (wait !== null) {
-        this.#suspendUntil(wait)
-        return
-      }
-    }
-    if (this.#peerGone !== null) this.#close(this.#peerGone)
-  }
-
-  #handle(message: RtmpMessage): Promise<void> | null {
-    if (message.typeId === TYPE_WINDOW_ACK_SIZE && message.payload.length >= 4) {
-      const bytes = Buffer.from(message.payload).readUInt32BE(0)
-      // At most one acknowledgement goes out per read, so a tiny window costs nothing.
-      if (bytes > 0) this.#windowBytes = bytes
-      return null
-    }
-    return this.#session.handle(message, this.#arrivedAt)
-  }
-
-  /** When the disk is slower than the peer, the peer has to wait; `null` when it need not. */
   #throttle(): Promise<void> | null {
     const publisher = this.#session.publishing?.publisher
-    if (publisher === undefined || publisher.queuedBytes <= this.#options.pauseAboveBytes) {
-      return null
-    }
-    return (async () => {
-      while (publisher.queuedBytes > this.#options.pauseAboveBytes / 2) {
-        await this.#deps.clock.sleep(DRAIN_POLL_MS, this.#over.signal)
-      }
-    })()
-  }
-
-  #suspendUntil(wait: Promise<void>): void {
-    this.#suspended = true
-    this.#socket.pause()
-    wait.then(
-      () => {
-        this.#suspended = false
-        this.#socket.resume()
-        try {
-          this.#pump()
-        } catch (error) {
-          this.#fail(error)
-        }
-      },
-      (error: unknown) => {
-        this.#suspended = false
-        this.#fail(error)
-      },
-    )
-  }
-
-  /** §5.4.3: once per window of the peer's, with all bytes so far. */
-  #acknowledge(): void {
-    if (this.#receivedBytes - this.#acknowledgedBytes < this.#windowBytes) return
-    this.#acknowledgedBytes = this.#receivedBytes
-    this.#send(acknowledgement(this.#receivedBytes))
-  }
-
-  #send(message: OutgoingMessage): void {
-    this.#write(toChunks(message, this.#outChunkBytes))
-    if (message.typeId === TYPE_SET_CHUNK_SIZE) this.#outChunkBytes = CHUNK_BYTES
-  }
-
-  #write(bytes: Uint8Array): void {
-    if (!this.#socket.writable) return
-    this.#socket.write(bytes)
-    // Our answers are small: a peer that lets them pile up does not read at all.
-    if (this.#socket.writableLength > MAX_UNREAD_BYTES) this.#close('slow-reader')
+    if (publisher === undefined) return null
+    const { pauseAboveBytes } = this.#options
+    return untilDrained(publisher, {
+      pauseAboveBytes,
+      clock: this.#deps.clock,
+      signal: this.#over.signal,
+    })
   }
 
   /**
@@ -221,13 +101,13 @@ export class RtmpConnection {
       let ticksWithoutMedia = 0
       let lastSampleAt = this.#session.publishing?.publisher.lastSampleAt ?? null
       while (silentTicks < 2 && ticksWithoutMedia < MEDIA_IDLE_TICKS) {
-        this.#heardSinceTick = false
+        const heardBytes = this.#socket.receivedBytes
         await this.#deps.clock.sleep(idleTimeoutMs / 2, this.#over.signal)
-        // While we do not read, for the disk's sake, silence says nothing about the peer.
-        silentTicks = this.#heardSinceTick || this.#suspended ? 0 : silentTicks + 1
-        if (silentTicks === 1) this.#send(pingRequest(0))
+        const isHeard = this.#socket.receivedBytes !== heardBytes || this.#socket.isSuspended
+        silentTicks = isHeard ? 0 : silentTicks + 1
+        if (silentTicks === 1) this.#session.ping()
         const sampleAt = this.#session.publishing?.publisher.lastSampleAt ?? null
-        const hasMoved = sampleAt !== lastSampleAt || this.#suspended
+        const hasMoved = sampleAt !== lastSampleAt || this.#socket.isSuspended
         ticksWithoutMedia = hasMoved ? 0 : ticksWithoutMedia + 1
         lastSampleAt = sampleAt
       }
@@ -238,11 +118,12 @@ export class RtmpConnection {
   }
 
   #fail(error: unknown): void {
-    if (this.#closed) return
+    if (this.#over.signal.aborted) return
     if (error instanceof RtmpRefusal) {
       this.#refuse(error.reason, error.message)
-      this.#send(error.answer)
-      this.#close('protocol-error', { lingers: true })
+      this.#close('protocol-error', error)
+    } else if (error instanceof SlowReaderError) {
+      this.#close('slow-reader')
     } else if (error instanceof ServiceError) {
       if (this.#session.publishing === null) this.#refuse('protocol-error', error.message)
       else this.#deps.log.warn({ err: error, peer: this.#options.peer }, 'publisher broke rules')
@@ -258,39 +139,28 @@ export class RtmpConnection {
     this.#deps.events.sessionRefused({ protocol, peer, reason, detail })
   }
 
-  #close(reason: SessionEndReason, options: { readonly lingers?: boolean } = {}): void {
-    if (this.#closed) return
-    this.#closed = true
+  /** @param refusal is still told to the peer */
+  #close(reason: SessionEndReason, refusal: RtmpRefusal | null = null): void {
+    if (this.#over.signal.aborted) return
+    this.#over.abort()
     Promise.resolve()
       .then(() => this.#session.end(reason))
       .catch((error: unknown) => {
         this.#deps.log.error({ err: error, peer: this.#options.peer }, 'RTMP session end failed')
       })
       .finally(() => this.#ended.resolve())
-    this.#over.abort()
-    this.#socket.removeAllListeners('data')
-    if (options.lingers ?? false) this.#linger()
-    else this.#socket.destroy()
-  }
-
-  /**
-   * Lets the last answer arrive: closing at once would reset the connection while the peer still
-   * sends. What it sends is thrown away unparsed, and not for long.
-   */
-  #linger(): void {
-    const gone = new AbortController()
-    this.#socket.once('close', () => gone.abort())
-    this.#socket.resume()
-    this.#socket.end()
-    this.#deps.clock.sleep(LINGER_MS, gone.signal).then(
-      () => this.#socket.destroy(),
-      () => undefined, // it has closed by itself
-    )
+    if (refusal === null) {
+      this.#socket.close()
+      return
+    }
+    this.#socket.send(refusal.answer)
+    void this.#socket.closeGently()
   }
 }
 
 export type RtmpConnectionDeps = IngestDeps & {
   readonly sessions: LiveSessions
+  readonly loginLimiter: LoginLimiter
   readonly pacer: ReadPacer
 }
 
@@ -323,6 +193,3 @@ const WINDOW_BYTES = 2_500_000
 const CHUNK_BYTES = 4096
 /** Of half the idle time each. */
 const MEDIA_IDLE_TICKS = 4
-const MAX_UNREAD_BYTES = 64 * 1024
-const DRAIN_POLL_MS = 20
-const LINGER_MS = 500

@@ -1,16 +1,14 @@
-import { createServer, type DropArgument, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
 import type { IngestDeps } from '../ingest-deps.ts'
+import { startListener, type Listener } from '../listener.ts'
 import type { LiveSessions } from '../live-sessions.ts'
+import type { LoginLimiter } from '../login-limiter.ts'
 import { RtmpConnection } from './connection.ts'
-import { PACED_HIGH_WATER_MARK, ReadPacer } from './read-pacer.ts'
+import { ReadPacer } from './read-pacer.ts'
 
-/** Takes streams over RTMP, and over RTMPS with `tls`. State is per server: several fit in a process. */
-export interface RtmpServer extends AsyncDisposable {
-  /** The one it listens on, also when 0 was asked for. */
-  readonly port: number
-  /** Stops accepting, completes all open fragments, closes all connections. */
-  close(): Promise<void>
+export type RtmpServerDeps = IngestDeps & {
+  readonly sessions: LiveSessions
+  /** Of all protocols. */
+  readonly loginLimiter: LoginLimiter
 }
 
 export type RtmpServerOptions = {
@@ -39,79 +37,20 @@ const DEFAULTS = {
   pauseAboveBytes: 4 * 1024 * 1024,
 }
 
-/** Resolves when it listens; rejects as `listen` fails. */
+/**
+ * Takes streams over RTMP, and over RTMPS with `tls`. State is per server: several fit in a process.
+ * Resolves when it listens; rejects as `listen` fails.
+ */
 export async function startRtmpServer(
-  deps: IngestDeps & { readonly sessions: LiveSessions },
+  deps: RtmpServerDeps,
   options: RtmpServerOptions,
-): Promise<RtmpServer> {
-  const settings = { ...DEFAULTS, ...definedOnly(options) }
+): Promise<Listener> {
   const protocol = options.tls === undefined ? 'rtmp' : 'rtmps'
+  const settings = { ...DEFAULTS, ...options, protocol } as const
   const pacer = new ReadPacer()
-  const connections = new Set<RtmpConnection>()
-  const sockets = new Set<Socket>()
-
-  const accept = (socket: Socket): void => {
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`
-    const connection = new RtmpConnection(
-      socket,
-      { ...deps, pacer },
-      { ...settings, protocol, peer },
-    )
-    connections.add(connection)
-    void connection.ended.then(() => connections.delete(connection))
-  }
-
-  const server =
-    options.tls === undefined
-      ? createServer({ highWaterMark: PACED_HIGH_WATER_MARK }, accept)
-      : createTlsServer({ ...options.tls, handshakeTimeout: settings.handshakeTimeoutMs }, accept)
-  server.maxConnections = settings.maxConnections
-  // With TLS this sees the sockets that are still shaking hands, too.
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
-  server.on('tlsClientError', (error: Error) => deps.log.debug({ err: error }, 'TLS refused'))
-  server.on('drop', (dropped?: DropArgument) => {
-    deps.events.sessionRefused({
-      protocol,
-      peer: `${dropped?.remoteAddress}:${dropped?.remotePort}`,
-      reason: 'too-many-connections',
-      detail: `${settings.maxConnections} are open`,
-    })
-  })
-  await listen(server, settings)
-  server.on('error', (error) => deps.log.error({ err: error }, 'RTMP listener failed'))
-
-  let closed: Promise<void> | null = null
-  const close = async (): Promise<void> => {
-    const stopped = new Promise<void>((resolve) => server.close(() => resolve()))
-    await Promise.all([...connections].map((connection) => connection.shutDown()))
-    for (const socket of sockets) socket.destroy()
-    await stopped
-  }
-  return {
-    port: portOf(server),
-    close: () => (closed ??= close()),
-    [Symbol.asyncDispose]: () => (closed ??= close()),
-  }
-}
-
-async function listen(server: Server, at: { host: string; port: number }): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(at.port, at.host, () => {
-      server.removeListener('error', reject)
-      resolve()
-    })
-  })
-}
-
-function portOf(server: Server): number {
-  const address = server.address()
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-function definedOnly<T extends object>(options: T): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+  return startListener(
+    deps,
+    settings,
+    (socket, peer) => new RtmpConnection(socket, { ...deps, pacer }, { ...settings, peer }),
+  )
 }

@@ -3,6 +3,7 @@ import type { EpochMs } from '../../domain/time.ts'
 import type { IngestDeps } from '../ingest-deps.ts'
 import type { LiveSession, LiveSessions, SessionEndReason } from '../live-sessions.ts'
 import { FlvIntake } from '../flv/flv-intake.ts'
+import type { LoginLimiter } from '../login-limiter.ts'
 import type { RtmpMessage } from './chunk-stream.ts'
 import type { OutgoingMessage } from './chunk-writer.ts'
 import * as commands from './commands.ts'
@@ -52,14 +53,14 @@ export class RtmpSession {
       case commands.TYPE_COMMAND_AMF0:
       case commands.TYPE_COMMAND_AMF3:
         return this.#command(message)
-      case commands.TYPE_USER_CONTROL: {
-        const answer = commands.answerUserControl(message.payload)
-        if (answer !== null) this.#deps.send(answer)
-        return null
-      }
-      default: // acknowledgements, bandwidth, shared objects: nothing that a publisher needs
+      default: // acknowledgements, stream events, shared objects: nothing that a publisher needs
         return null
     }
+  }
+
+  /** Asks the peer whether it is still there. */
+  ping(): void {
+    this.#deps.send(commands.pingRequest(0))
   }
 
   /** Completes what was published. Safe at any time, more than once. */
@@ -189,23 +190,37 @@ export class RtmpSession {
 
   /** 1. the key, 2. the stream's one writer; a failure of either becomes the peer's answer. */
   async #open(stream: string, key: string, messageStreamId: number): Promise<LiveSession> {
-    const { protocol, peer } = this.#options
+    const { loginLimiter, clock, signal } = this.#deps
+    const { protocol, peer, address } = this.#options
+    const named = JSON.stringify(stream.slice(0, 64))
+    if (!loginLimiter.mayTry(address)) {
+      throw new RtmpRefusal(
+        'too-many-failed-logins',
+        commands.onStatus(
+          messageStreamId,
+          'NetStream.Publish.Unauthorized',
+          'There were too many wrong keys from this address; try again later.',
+        ),
+        named,
+      )
+    }
     try {
       return await this.#deps.sessions.open({
         stream,
         authorisation: { kind: 'publish-key', key },
         protocol,
         peer,
-        signal: this.#deps.signal,
+        signal,
       })
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error
       const [reason, status] = REFUSALS[error.kind] ?? OTHER_REFUSAL
+      if (reason === 'unauthorized') await clock.sleep(loginLimiter.failed(address), signal)
       const description = reason === 'failed' ? 'The stream cannot be written now.' : error.message
       throw new RtmpRefusal(
         reason,
         commands.onStatus(messageStreamId, status, description),
-        `${JSON.stringify(stream.slice(0, 64))}: ${error.message}`,
+        `${named}: ${error.message}`,
       )
     }
   }
@@ -242,7 +257,8 @@ export class RtmpRefusal extends ServiceError {
   }
 }
 
-export type RefusalReason = 'unauthorized' | 'busy' | 'failed' | 'play' | 'unknown-app'
+export type RefusalReason =
+  'unauthorized' | 'too-many-failed-logins' | 'busy' | 'failed' | 'play' | 'unknown-app'
 
 const REFUSALS: Partial<
   Record<ServiceError['kind'], readonly [RefusalReason, commands.NetStreamStatus]>
@@ -254,6 +270,7 @@ const OTHER_REFUSAL = ['failed', 'NetStream.Publish.Failed'] as const
 
 export type RtmpSessionDeps = IngestDeps & {
   readonly sessions: LiveSessions
+  readonly loginLimiter: LoginLimiter
   /** Aborts with the connection. */
   readonly signal: AbortSignal
   readonly send: (message: OutgoingMessage) => void
@@ -264,6 +281,8 @@ export type RtmpSessionDeps = IngestDeps & {
 export type RtmpSessionOptions = {
   readonly protocol: 'rtmp' | 'rtmps'
   readonly peer: string
+  /** The peer's without its port. */
+  readonly address: string
   readonly app: string
   readonly windowBytes: number
   readonly chunkBytes: number

@@ -1,4 +1,5 @@
 import {
+  LoginLimiter,
   startRtmpServer,
   type IngestDeps,
   type RtmpServerOptions,
@@ -14,8 +15,12 @@ export async function startFixture(
   replace: (deps: IngestDeps) => Partial<IngestDeps> = () => ({}),
 ) {
   const fixture = await openIngestFixture(replace)
+  const loginLimiter = new LoginLimiter(fixture.deps.clock)
   const server = untilTestEnds(
-    await startRtmpServer(fixture.deps, { host: '127.0.0.1', port: 0, ...options }),
+    await startRtmpServer(
+      { loginLimiter, ...fixture.deps },
+      { host: '127.0.0.1', port: 0, ...options },
+    ),
   )
   return { ...fixture, server, port: server.port }
 }

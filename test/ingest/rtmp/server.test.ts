@@ -380,6 +380,24 @@ describe('trust', () => {
     expect(await stored()).toEqual([])
   })
 
+  test('after many wrong keys an address is not asked for its key for a while; others are', async () => {
+    const { port, events } = await startFixture()
+    const attempts = Array.from({ length: 32 }, async () => {
+      const client = await RtmpClient.ready(port)
+      client.publish('x?key=wrong')
+      await client.closed
+    })
+    await Promise.all(attempts)
+    const locked = await RtmpClient.ready(port)
+    locked.publish(NAME)
+    await locked.status('NetStream.Publish.Unauthorized')
+    await locked.closed
+    const other = await RtmpClient.publishing(port, NAME, '127.0.0.2')
+    await other.end()
+
+    expect(events('sessionRefused').at(-1)!.fields.reason).toBe('too-many-failed-logins')
+  })
+
   test('the key is in no event', async () => {
     const { port, observed, event } = await startFixture()
     const client = await RtmpClient.ready(port)
@@ -554,7 +572,7 @@ describe('a hostile peer ends its own connection and nothing else', () => {
       }
     }
     await Promise.all(open)
-    const client = await RtmpClient.publishing(port, NAME)
+    const client = await RtmpClient.publishing(port, NAME, '127.0.0.2') // nobody has failed there
     sendTwoGops(client)
     await client.end()
     await event('sessionEnded')
