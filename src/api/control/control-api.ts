@@ -8,7 +8,8 @@ import type { IngestSession, Sources } from '../../ingest/index.ts'
 import type { SourceRegistry, StreamInfo, StreamRegistry } from '../../registry/index.ts'
 import type { Access } from './access.ts'
 import { quotaField, registerArchiveRoutes } from './archive-routes.ts'
-import { registerSourceRoutes } from './source-routes.ts'
+import { describeSession } from './describe-session.ts'
+import { describeStatus, registerSourceRoutes } from './source-routes.ts'
 
 /** The control API under /control/v1: what the console and the `kinora` commands use. */
 export type ControlApiOptions = {
@@ -83,6 +84,7 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
 
   const describeStream = async (info: StreamInfo, sessions = options.sessions()) => {
     const session = sessions.find(({ stream }) => stream === info.name) ?? null
+    const source = options.pulls.status(info.name)
     return {
       name: info.name,
       createdAt: new Date(info.createdAt).toISOString(),
@@ -90,6 +92,7 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
       quotaBytes: info.quotaBytes ?? null,
       state: session === null ? 'idle' : 'live',
       session: session === null ? null : describeSession(session),
+      source: source === null ? null : describeStatus(source),
       archive: await archive.usage(info.streamId),
     }
   }
@@ -219,24 +222,6 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
       }),
     )
   })
-}
-
-function describeSession({
-  protocol,
-  peer,
-  startedAt,
-  tracks,
-  bitrateBps,
-  frameRate,
-}: IngestSession) {
-  return {
-    protocol,
-    peer,
-    startedAt: new Date(startedAt).toISOString(),
-    tracks: tracks.map(({ kind, codec, video, audio }) => ({ kind, codec, ...video, ...audio })),
-    bitrateBps: Math.round(bitrateBps),
-    framesPerSecond: Number(frameRate.toFixed(2)),
-  }
 }
 
 const MAX_DEAD_LETTERS = 1000

@@ -104,7 +104,8 @@ export function registerSourceRoutes(
   })
 }
 
-function describeStatus({ since, nextAttemptAt, lastFailure, ...status }: SourceStatus) {
+/** How a source is doing, without what it is. */
+export function describeStatus({ since, nextAttemptAt, lastFailure, ...status }: SourceStatus) {
   return {
     ...status,
     since: toIso(since),
