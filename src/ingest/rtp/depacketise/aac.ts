@@ -1,6 +1,7 @@
 import { CODEC_AAC } from '../../../domain/track.ts'
 import { parseAdtsFrame, startsWithAdts } from '../../../media/aac/adts.ts'
 import {
+  parseAudioSpecificConfig,
   readAudioSpecificConfig,
   toAudioSpecificConfig,
   type WholeAacConfig,
@@ -19,7 +20,9 @@ import { UnitBuffer } from './unit-buffer.ts'
 
 /** The track of an AudioSpecificConfig; `null` when the record is none that we can read. */
 export function toAacFormat(record: Uint8Array): AacFormat | null {
-  const aac = tryToParse(() => readAudioSpecificConfig(new BitReader(record, 'config')))
+  const aac =
+    tryToParse(() => readAudioSpecificConfig(new BitReader(record, 'config'))) ??
+    tryToParse(() => ({ ...parseAudioSpecificConfig(record), blockSamples: 1024 }))
   if (aac === null) return null
   // 0 channels: a program_config_element says it. Matroska wants at least one.
   const audio = { sampleRateHz: aac.sampleRateHz, channels: Math.max(1, aac.channels) }
