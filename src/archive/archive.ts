@@ -134,6 +134,7 @@ export type CoverageGap = {
  * - `crash`: the service ended without notice
  * - `expired`: before the retention, whatever there was
  * - `redacted`: deleted on request
+ * - `evicted`: it went before its time, for lack of space or over the quota; `detail` says which
  * - `unknown`: no reason was recorded
  */
 export type GapReason =
@@ -145,6 +146,7 @@ export type GapReason =
   | 'crash'
   | 'expired'
   | 'redacted'
+  | 'evicted'
   | 'unknown'
 
 /** Half open, by one of the clocks. */

@@ -43,6 +43,8 @@ export type StreamRow = {
   readonly classes?: TimeClasses
   /** Gap rows, by one clock; absent: none. */
   readonly gaps?: number
+  /** The newest mark of media that went for lack of space; the next one may lengthen it. */
+  readonly evicted?: GapMark
 }
 
 type TimeClasses = { readonly [by in ClockName]: readonly number[] }
@@ -204,7 +206,7 @@ export class Catalogue {
       const gapChange = gaps === null ? {} : planGaps(streamId, gaps)
       return {
         stream: {
-          ...withGaps(stream, gaps?.closed.length ?? 0),
+          ...withGaps(stream, this.#countNew(streamId, gaps?.closed ?? [])),
           counterCeiling: chunk.firstCounter + MAX_FRAGMENTS_PER_CHUNK,
         },
         ...gapChange,
@@ -253,9 +255,14 @@ export class Catalogue {
   /**
    * Takes a chunk out of every answer and leaves a garbage row, in one step. Its files go after it.
    *
+   * @param evicted why it goes before its time, for people; `null` when it does not
    * @returns `null` when somebody else did it before
    */
-  async dropChunk(streamId: StreamId, firstCounter: number): Promise<GarbageRow | null> {
+  async dropChunk(
+    streamId: StreamId,
+    firstCounter: number,
+    evicted: string | null = null,
+  ): Promise<GarbageRow | null> {
     const key = ['archive', 'garbage', streamId, firstCounter]
     let garbage: GarbageRow | null = null
     await this.#change(streamId, (stream) => {
@@ -263,14 +270,19 @@ export class Catalogue {
       if (chunk === null) return null
       garbage = { streamId, path: chunk.path, key }
       const finished = chunk.state === 'finished' ? chunk : null
+      const noted =
+        evicted === null || finished === null
+          ? { stream, puts: [], deletes: [] }
+          : this.#planEvicted(streamId, stream, finished.span, evicted)
       return {
         stream: {
-          ...stream,
+          ...noted.stream,
           chunks: stream.chunks - (finished === null ? 0 : 1),
           bytes: stream.bytes - (finished?.bytes ?? 0),
         },
-        puts: [{ key, value: chunk.path }],
+        puts: [{ key, value: chunk.path }, ...noted.puts],
         deletes: [
+          ...noted.deletes,
           chunkKey(streamId, firstCounter),
           openKey(streamId, firstCounter),
           ...(finished === null
@@ -280,6 +292,37 @@ export class Catalogue {
       }
     })
     return garbage
+  }
+
+  /**
+   * One mark for what is evicted chunk after chunk: where media comes for years and the quota takes
+   * it again, there would be thousands.
+   */
+  #planEvicted(streamId: StreamId, stream: StreamRow, span: ChunkSpan, detail: string) {
+    const last = stream.evicted ?? null
+    const goesOn = last !== null && last.detail === detail && isBeside(last, span)
+    const from = goesOn ? last : span
+    const evicted: GapMark = {
+      ...{ reason: 'evicted', detail },
+      server: unionOf(from.server, span.server),
+      producer: unionOf(from.producer, span.producer),
+    }
+    const keys = gapKeys(streamId, evicted)
+    const before = goesOn ? gapKeys(streamId, last) : []
+    const deletes = before.filter((key) => !keys.some((kept) => isDeepStrictEqual(kept, key)))
+    const [replaced] = before
+    const isThere = replaced !== undefined && this.#meta.get(replaced) !== null
+    const added = isThere ? 0 : this.#countNew(streamId, [evicted])
+    return {
+      stream: { ...withGaps(stream, added), evicted },
+      puts: keys.map((key) => ({ key, value: evicted })),
+      deletes,
+    }
+  }
+
+  /** Marks that are not there yet: one may be stored again when nobody knows whether it was. */
+  #countNew(streamId: StreamId, marks: readonly GapMark[]): number {
+    return marks.filter((mark) => this.#meta.get(gapKeys(streamId, mark)[0]!) === null).length
   }
 
   /** Lets the numbering go on behind everything that may have been given out. */
@@ -309,7 +352,7 @@ export class Catalogue {
 
   async recordGaps(streamId: StreamId, gaps: GapRecord): Promise<void> {
     await this.#change(streamId, (stream) => ({
-      stream: withGaps(stream, gaps.closed.length),
+      stream: withGaps(stream, this.#countNew(streamId, gaps.closed)),
       ...planGaps(streamId, gaps),
     }))
     await this.#trimGaps(streamId)
@@ -369,7 +412,7 @@ export class Catalogue {
     await this.#meta.commit({ deletes: keys })
   }
 
-  /** Puts a chunk's rows in order that may be there in part; sums are for {@link correctSums}. */
+  /** Puts a chunk's rows in order that may be there in part; sums are for {@link correctStream}. */
   restoreTimeRows(streamId: StreamId, chunk: FinishedChunk): Promise<void> {
     const puts = CLOCKS.map((by) => ({
       key: timeKey(streamId, by, chunk),
@@ -378,8 +421,48 @@ export class Catalogue {
     return this.#change(streamId, (stream) => ({ stream: withClasses(stream, chunk.span), puts }))
   }
 
-  correctSums(streamId: StreamId, sums: Pick<StreamRow, 'chunks' | 'bytes'>): Promise<void> {
-    return this.#change(streamId, (stream) => ({ stream: { ...stream, ...sums } }))
+  /** Whether the stream has a row; {@link stream} answers for one without as for a new one. */
+  hasStream(streamId: StreamId): boolean {
+    return this.#meta.get(['archive', 'stream', streamId]) !== null
+  }
+
+  /** With those that have chunks and no row, which only damage brings about. */
+  async streamsWithChunks(): Promise<readonly StreamId[]> {
+    const streamIds = new Set(await this.streams())
+    for (let from: MetaKey | null = []; from !== null;) {
+      const range: MetaRange = { prefix: ['archive', 'chunk'], from, limit: 1 }
+      from = null
+      for await (const { key } of this.#meta.entries(range)) {
+        streamIds.add(key[2] as StreamId)
+        from = [key[2]!, Number.MAX_SAFE_INTEGER]
+      }
+    }
+    return [...streamIds]
+  }
+
+  /**
+   * Writes what a stream's row says of its chunks: it may be lost or wrong. Numbers are never given
+   * out again.
+   *
+   * @param last the span of its newest chunk
+   */
+  correctStream(
+    streamId: StreamId,
+    sums: Pick<StreamRow, 'chunks' | 'bytes'>,
+    last: ChunkSpan | null,
+  ): Promise<void> {
+    return this.#change(streamId, ({ classes: _, ...stream }) => ({
+      stream: {
+        ...stream,
+        ...sums,
+        nextCounter: Math.max(stream.nextCounter, (last?.lastCounter ?? 0) + 1),
+        nextSequence: Math.max(stream.nextSequence, (last?.lastSequence ?? -1) + 1),
+        discontinuitySequence: Math.max(
+          stream.discontinuitySequence,
+          last?.discontinuitySequence ?? 0,
+        ),
+      },
+    }))
   }
 
   /**
@@ -532,6 +615,24 @@ function gapKeys(streamId: StreamId, mark: GapMark): readonly MetaKey[] {
     // By one clock two may begin together: both beginnings tell them apart.
     return [...key, toTimeKey(mark[by === 'server' ? 'producer' : 'server'].from), mark.reason]
   })
+}
+
+/** How far an evicted chunk may be from those before it, by each clock, to be of one mark with them. */
+const EVICTED_TOGETHER_MS = 24 * 3_600_000
+
+function isBeside(mark: GapMark, span: ChunkSpan): boolean {
+  return CLOCKS.every((by) => {
+    const { from, to } = mark[by]
+    return (
+      span[by].from <= to + EVICTED_TOGETHER_MS &&
+      span[by].to >= from - EVICTED_TOGETHER_MS &&
+      span[by].to - span[by].from <= EVICTED_TOGETHER_MS
+    )
+  })
+}
+
+function unionOf(a: TimeSpan, b: TimeSpan): TimeSpan {
+  return { from: Math.min(a.from, b.from), to: Math.max(a.to, b.to) }
 }
 
 function planGaps(streamId: StreamId, { closed, open }: GapRecord): Omit<MetaBatch, 'conditions'> {

@@ -544,6 +544,7 @@ export class ChunkArchive implements Archive {
       if (span === null) await this.#removal.drop(streamId, row)
       else await this.#catalogue.finishChunk(streamId, { ...row, state: 'finished', bytes, span })
       state.liveChunks.delete(chunk)
+      if (span !== null) await this.#reader.lookFor(row)
     } catch (err) {
       // It stays readable, and in line for the next round of expiry or the next start.
       this.#log.error({ err, streamId, chunkId: chunk.row.chunkId }, 'chunk not finished')
@@ -565,6 +566,7 @@ export class ChunkArchive implements Archive {
     for (const streamId of await this.#recovery.retry()) await this.#reloadState(streamId)
     await this.#finishDeletions()
     for (const writer of this.#writers.values()) writer.finishIdleChunk()
+    for (const loading of this.#states.values()) await this.#storeGaps(await loading)
     for (const loading of this.#states.values()) await this.#retireEnded(await loading)
     for (const streamId of await this.#catalogue.streams()) {
       // A stream that nobody knows is hidden but kept: only `remove` deletes without an age.
@@ -577,6 +579,18 @@ export class ChunkArchive implements Archive {
         state?.forgetChunk(chunkId)
       }
       await this.#catalogue.expireGaps(streamId, cutoff)
+    }
+  }
+
+  /** Why media is missing, so that a process that is killed does not take it along. */
+  async #storeGaps({ streamId, gaps }: StreamState): Promise<void> {
+    const record = gaps.toStore
+    if (record === null) return
+    try {
+      await this.#catalogue.recordGaps(streamId, record)
+      gaps.stored(record)
+    } catch (err) {
+      this.#log.debug({ err, streamId }, 'gaps wait for the disk') // tried again with the next round
     }
   }
 

@@ -106,6 +106,17 @@ export class ChunkReader implements AsyncDisposable {
     return this.#rowsFromMedia(chunk, fragments)
   }
 
+  /** Tells when a chunk's file is not there: somebody may have unlinked it while it grew. */
+  async lookFor(chunk: ChunkRow): Promise<void> {
+    try {
+      await (await this.#files.open(join(this.#directory, chunk.path), 'r')).close()
+    } catch (error) {
+      const isMissing = isFileError(error, 'ENOENT')
+      const code = isMissing ? 'chunk-missing' : 'unreadable'
+      this.#tell(chunk, { code, detail: toMessage(error) })
+    }
+  }
+
   /** Lets go of a chunk whose files are about to be unlinked. */
   forget(path: string): void {
     this.#sidecarBytes -= this.#sidecars.get(path)?.rows.byteLength ?? 0

@@ -6,6 +6,12 @@ import { toSidecarPath } from './chunk-layout.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import { isFileError, type ChunkStore } from './chunk-store.ts'
 
+/** Why media went before its time, as coverage says it. */
+const EVICTED: { readonly [reason in string]?: string } = {
+  quota: 'over the quota of the stream',
+  'disk-space': 'for lack of disk space',
+}
+
 /** Expired chunks taken from the catalogue at a time. */
 const EXPIRY_BATCH = 1000
 
@@ -45,7 +51,7 @@ export class ChunkRemoval {
 
   /** @returns whether it was there */
   async remove(streamId: StreamId, chunk: ChunkRow, reason: string): Promise<boolean> {
-    if (!(await this.drop(streamId, chunk))) return false
+    if (!(await this.#drop(streamId, chunk, EVICTED[reason] ?? null))) return false
     this.#events.chunkRemoved({
       ...{ stream: this.#nameOf(streamId), chunkId: chunk.chunkId, reason },
       sizeBytes: chunk.state === 'finished' ? chunk.bytes : 0,
@@ -54,8 +60,12 @@ export class ChunkRemoval {
   }
 
   /** The same for a chunk that never held a fragment, which is not worth an event. */
-  async drop(streamId: StreamId, chunk: ChunkRow): Promise<boolean> {
-    const garbage = await this.#catalogue.dropChunk(streamId, chunk.firstCounter)
+  drop(streamId: StreamId, chunk: ChunkRow): Promise<boolean> {
+    return this.#drop(streamId, chunk, null)
+  }
+
+  async #drop(streamId: StreamId, chunk: ChunkRow, evicted: string | null): Promise<boolean> {
+    const garbage = await this.#catalogue.dropChunk(streamId, chunk.firstCounter, evicted)
     if (garbage !== null) await this.#unlink(garbage)
     return garbage !== null
   }

@@ -98,13 +98,33 @@ export class CoverageSearch {
     if (before?.recovered === true) return { reason: 'crash', detail: 'the fragment was cut off' }
     if (after === null) return { reason: 'unknown' }
     const lost = before === null ? 0 : after.counter - before.counter - 1
-    if (lost > 0) return { reason: 'unknown', detail: 'fragments between are not there' }
+    if (lost > 0) return this.#explainMissing(state, before!, after)
     // A session's first fragment has a chunk of its own; a jump within one begins no chunk.
     const beginsChunk = this.#catalogue.chunk(state.streamId, after.counter) !== null
     if (by === 'producer' && (!beginsChunk || !after.discontinuity) && before !== null) {
       return { reason: 'media-time-jump' }
     }
     return { reason: 'unknown' }
+  }
+
+  /** Why numbers were given out between two fragments that are not there, as far as chunks tell. */
+  async #explainMissing(
+    { streamId, liveChunks }: StreamState,
+    before: FragmentRow,
+    after: FragmentRow,
+  ): Promise<Explanation> {
+    const missing = after.counter - before.counter - 1
+    const chunk = await this.#catalogue.chunkOf(streamId, after.counter)
+    if (chunk === null || chunk.firstCounter > before.counter) {
+      return { reason: 'unknown', detail: 'fragments between are not there' }
+    }
+    const live = [...liveChunks].find(({ row }) => row.firstCounter === chunk.firstCounter)
+    const rows = await this.#search.allRowsOf({ row: chunk, live })
+    const deleted = rows.some(
+      (row) => row.deleted && row.counter > before.counter && row.counter < after.counter,
+    )
+    if (deleted) return { reason: 'redacted' }
+    return { reason: 'lost', detail: `${missing} given up; why was not recorded` }
   }
 
   async #edgeOf(piece: FoundPiece | null, end: 'first' | 'last'): Promise<FragmentRow | null> {

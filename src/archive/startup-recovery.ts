@@ -5,7 +5,7 @@ import type { Catalogue, OpenChunkRow } from './catalogue.ts'
 import type { ChunkRemoval } from './chunk-removal.ts'
 import type { ChunkStore } from './chunk-store.ts'
 import type { ChunkSpan } from './chunk-span.ts'
-import { toMark } from './gap-mark.ts'
+import { toMark, type OpenGap } from './gap-mark.ts'
 import { recoverChunk } from './recovery.ts'
 
 /** Chunks recovered side by side; each is a few reads and two syncs. */
@@ -40,6 +40,21 @@ export class StartupRecovery {
       }
     }
     await Promise.all(Array.from({ length: RECOVERIES_AT_ONCE }, next))
+    for (const streamId of await this.#deps.catalogue.streams()) await this.#noteSilence(streamId)
+  }
+
+  /** A session was on and had no chunk open, or the mark of its end did not get to the disk. */
+  async #noteSilence(streamId: StreamId): Promise<void> {
+    const { catalogue, log } = this.#deps
+    if (this.#waiting.has(streamId) || catalogue.openGap(streamId) !== null) return
+    try {
+      for await (const chunk of catalogue.chunksBackwards(streamId)) {
+        if (chunk.state === 'finished') await this.#noteCrash(streamId, chunk.span)
+        return
+      }
+    } catch (err) {
+      log.warn({ err, streamId }, 'the end of a session was not noted') // a full disk
+    }
   }
 
   /** Streams of which something was recovered this time. */
@@ -91,13 +106,19 @@ export class StartupRecovery {
   /** The media ended with the process, unless the session had ended before and said so. */
   async #noteCrash(streamId: StreamId, { server, producer }: ChunkSpan): Promise<void> {
     const { catalogue, now } = this.#deps
-    if (catalogue.openGap(streamId) !== null) return
+    const open = catalogue.openGap(streamId)
+    if (open?.reason === 'no-publisher' || open?.reason === 'unknown') return
     const last = { server: server.to, producer: producer.to }
-    const lengthMs = Math.max(now() - last.server, 0)
-    const end = { server: last.server + lengthMs, producer: last.producer + lengthMs }
-    const mark = toMark({ reason: 'crash', ...last }, end)
+    const isOver = open !== null && open.server < last.server // media came after what was lost
+    const crash: OpenGap =
+      open === null || isOver
+        ? { reason: 'crash', ...last }
+        : { ...open, reason: 'crash', detail: `it began as ${open.reason}` }
+    const lengthMs = Math.max(now() - crash.server, 0)
+    const end = { server: crash.server + lengthMs, producer: crash.producer + lengthMs }
+    const ended = isOver ? [toMark(open, last), toMark(crash, end)] : [toMark(crash, end)]
     await catalogue.recordGaps(streamId, {
-      closed: mark === null ? [] : [mark],
+      closed: ended.filter((mark) => mark !== null),
       open: { reason: 'no-publisher', ...end },
     })
   }

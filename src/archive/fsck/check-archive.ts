@@ -53,7 +53,7 @@ class ArchiveCheck {
 
   async run(): Promise<void> {
     const { directory, files, catalogue } = this.#deps
-    for (const streamId of await catalogue.streams()) await this.#checkStream(streamId)
+    for (const streamId of await catalogue.streamsWithChunks()) await this.#checkStream(streamId)
     for await (const { key, chunk } of catalogue.openRows()) {
       if (chunk?.state === 'open') continue
       const [stream, counter] = [key[2] as StreamId, String(key[3])]
@@ -71,11 +71,13 @@ class ArchiveCheck {
     const { catalogue } = this.#deps
     this.#checked.streams++
     const sums = { chunks: 0, bytes: 0 }
+    let last: FinishedChunk | null = null
     for await (const chunk of catalogue.chunksFrom(streamId, 0)) {
       if (chunk.state === 'open') this.#checked.openChunks++
       else if (await this.#checkChunk(streamId, chunk)) {
         sums.chunks++
         sums.bytes += chunk.bytes
+        last = chunk
       }
     }
     for (const by of ['server', 'producer'] as const) {
@@ -89,10 +91,12 @@ class ArchiveCheck {
       }
     }
     const { chunks, bytes } = catalogue.stream(streamId)
-    if (chunks === sums.chunks && bytes === sums.bytes) return
-    const detail = `${chunks} chunks of ${bytes} bytes; there are ${sums.chunks} of ${sums.bytes}`
+    const isThere = catalogue.hasStream(streamId)
+    if (isThere && chunks === sums.chunks && bytes === sums.bytes) return
+    const found = isThere ? `${chunks} chunks of ${bytes} bytes` : 'no row'
+    const detail = `${found}; there are ${sums.chunks} chunks of ${sums.bytes} bytes`
     await this.#find({ code: 'sums', stream: streamId, chunk: null, detail }, () =>
-      catalogue.correctSums(streamId, sums),
+      catalogue.correctStream(streamId, sums, last?.span ?? null),
     )
   }
 

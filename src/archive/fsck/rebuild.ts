@@ -51,8 +51,21 @@ export async function rebuildArchive(deps: RebuildDeps): Promise<FsckReport> {
       checked.fragments += finished.span.fragments
       checked.bytes += finished.bytes
     }
+    await noteEnd(streamId, deps.catalogue)
   }
   return { checked, findings, repaired: checked.chunks }
+}
+
+/** Why nothing came after the newest media is not in the chunks. */
+async function noteEnd(streamId: StreamId, catalogue: Catalogue): Promise<void> {
+  if (catalogue.openGap(streamId) !== null) return
+  for await (const chunk of catalogue.chunksBackwards(streamId)) {
+    if (chunk.state !== 'finished') return
+    const { server, producer } = chunk.span
+    const open = { reason: 'unknown', server: server.to, producer: producer.to } as const
+    await catalogue.recordGaps(streamId, { closed: [], open })
+    return
+  }
 }
 
 async function chunkFilesByStream({
