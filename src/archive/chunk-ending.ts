@@ -5,6 +5,7 @@ import { ElementId } from '../media/matroska/element-id.ts'
 import {
   cuesElement,
   finishedFront,
+  headerOfFinishedFront,
   segmentStartOf,
   type CuePoint,
 } from '../media/matroska/finished.ts'
@@ -80,9 +81,30 @@ export async function readChunkHeader(
   headerBytes: number,
 ): Promise<Uint8Array> {
   const before = await readEnding(media)
-  const front = await media.read(0, headerBytes)
+  const front = await media.read(0, headerBytes + RESERVE_BYTES)
   const ending = before ?? (await readEnding(media))
-  return ending?.header.length === headerBytes ? ending.header : front
+  if (ending?.header.length === headerBytes) return ending.header
+  const header = front.subarray(0, headerBytes)
+  return parseHeaderOrNull(header) === null ? (unfinishedHeader(front) ?? header) : header
+}
+
+/** The header of a chunk that was finished once and whose end was cut off by something else. */
+export function unfinishedHeader(front: Uint8Array): Uint8Array | null {
+  try {
+    return headerOfFinishedFront(front)
+  } catch (error) {
+    if (error instanceof MalformedMediaError) return null
+    throw error
+  }
+}
+
+export function parseHeaderOrNull(header: Uint8Array): MatroskaHeader | null {
+  try {
+    return parseWholeHeader(header)
+  } catch (error) {
+    if (error instanceof MalformedMediaError) return null
+    throw error
+  }
 }
 
 /**

@@ -1,11 +1,15 @@
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { MalformedMediaError } from '../domain/errors.ts'
-import { headerOfFinishedFront } from '../media/matroska/finished.ts'
-import { parseWholeHeader, type MatroskaHeader } from '../media/matroska/header.ts'
+import { parseWholeHeader } from '../media/matroska/header.ts'
 import { toUnknownSize } from '../media/matroska/vint.ts'
 import type { ChunkRow, FinishedChunk, OpenChunkRow } from './catalogue.ts'
-import { readChunkHeader, readEnding, writeEnding } from './chunk-ending.ts'
+import {
+  parseHeaderOrNull,
+  readChunkHeader,
+  readEnding,
+  unfinishedHeader,
+  writeEnding,
+} from './chunk-ending.ts'
 import { closingRecord, RESERVE_BYTES, reserveElement, toSidecarPath } from './chunk-layout.ts'
 import { scanChunk, type ScannedFragment } from './chunk-scan.ts'
 import { toChunkSpan } from './chunk-span.ts'
@@ -146,25 +150,6 @@ async function planWithHeader(input: RecoveryInput): Promise<RecoveryPlan | null
   if (plan !== null) return plan
   const header = unfinishedHeader(front)
   return header?.length === chunk.headerBytes ? planRecovery(input, header) : null
-}
-
-/** The header of a chunk that was finished once and whose end was cut off by something else. */
-function unfinishedHeader(front: Uint8Array): Uint8Array | null {
-  try {
-    return headerOfFinishedFront(front)
-  } catch (error) {
-    if (error instanceof MalformedMediaError) return null
-    throw error
-  }
-}
-
-function parseHeaderOrNull(header: Uint8Array): MatroskaHeader | null {
-  try {
-    return parseWholeHeader(header)
-  } catch (error) {
-    if (error instanceof MalformedMediaError) return null
-    throw error
-  }
 }
 
 type RecoveryPlan = {
