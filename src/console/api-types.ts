@@ -5,6 +5,8 @@ export type StreamStatus = {
   readonly retentionHours: number
   readonly state: 'live' | 'idle'
   readonly session: SessionStatus | null
+  /** Of a pulled camera. */
+  readonly source: SourceStatus | null
   readonly archive: {
     readonly chunks: number
     readonly bytes: number
@@ -20,6 +22,13 @@ export type SessionStatus = {
   readonly tracks: readonly TrackStatus[]
   readonly bitrateBps: number
   readonly framesPerSecond: number
+}
+
+export type SourceStatus = {
+  readonly state: 'connecting' | 'publishing' | 'waiting' | 'disabled'
+  readonly nextAttemptAt: string | null
+  readonly failedAttempts: number
+  readonly lastFailure: { readonly reason: string; readonly message: string } | null
 }
 
 export type TrackStatus = {

@@ -37,6 +37,13 @@ export function formatAge(thenMs: number, nowMs: number): string {
   return `${plural(Math.floor(seconds / 86_400), 'day')} ago`
 }
 
+/** Until when, in one unit: now, in 12 s, in 3 min. */
+export function formatWait(thenMs: number, nowMs: number): string {
+  const seconds = Math.ceil((thenMs - nowMs) / 1_000)
+  if (seconds < 1) return 'now'
+  return seconds < 120 ? `in ${seconds} s` : `in ${Math.ceil(seconds / 60)} min`
+}
+
 export function formatScore(score: number): string {
   return `${Math.round(score * 100)} %`
 }

@@ -3,6 +3,7 @@ import type { ServiceStatus, StreamStatus } from './api-types.ts'
 import { describeSession, formatAge, formatBytes, formatRetention, formatTime } from './format.ts'
 import { Player } from './player.tsx'
 import { Command, toFfmpegLine } from './publish-hint.tsx'
+import { SourceNotice } from './source-notice.tsx'
 import { SightingList } from './sighting-list.tsx'
 import { toSightings, type Sighting } from './sightings.ts'
 import { useArchivedDetections, useLiveDetections } from './use-detections.ts'
@@ -58,6 +59,10 @@ export function StreamView(props: {
             records={moment === null ? live.records : archived}
             isIdle={moment === null && stream.state === 'idle'}
           />
+        ) : stream.source !== null ? (
+          <div className="empty">
+            <h3>No media has come from the camera yet</h3>
+          </div>
         ) : (
           <div className="empty">
             <h3>Nothing has been sent to this stream yet</h3>
@@ -78,6 +83,7 @@ export function StreamView(props: {
             </button>
           </p>
         )}
+        {stream.source !== null && <SourceNotice source={stream.source} nowMs={nowMs} />}
         <Facts stream={stream} nowMs={nowMs} />
       </section>
 

@@ -8,7 +8,7 @@ import { closeWhenTestEnds, hasChromium, launchChromium, VIDEO_SUITE } from '../
 import { isInstalled } from '../support/installed.ts'
 import { scratchDirectory, untilTestEnds } from '../support/scratch.ts'
 import { sharedMedia } from '../support/shared-media.ts'
-import { fakeState, startFakeService, type FakeState } from './fake-service.ts'
+import { fakeState, fakeStream, startFakeService, type FakeState } from './fake-service.ts'
 
 /** Set to a folder to keep pictures of the pages. */
 const SCREENSHOTS = process.env.TEST_SCREENSHOTS
@@ -94,6 +94,29 @@ describe.runIf(hasChromium())('the console in Chromium', () => {
     await page.getByRole('button', { name: 'Back to live' }).click()
     await page.getByRole('button', { name: 'Back to live' }).waitFor({ state: 'detached' })
     expect(service.requests.some((line) => /image\.jpg\?at=\d+&width=240/.test(line))).toBe(true)
+  })
+
+  test('says why a pulled camera sends nothing, and when it is called next', async () => {
+    const garage = {
+      ...fakeStream('garage', 'idle'),
+      archive: { chunks: 0, bytes: 0, oldest: null, newest: null },
+      source: {
+        state: 'waiting' as const,
+        nextAttemptAt: new Date(Date.now() + 600_000).toISOString(),
+        failedAttempts: 3,
+        lastFailure: { reason: 'unauthorised', message: 'Wrong user name or password.' },
+      },
+    }
+    const { page } = await openPage(fakeState({ streams: [garage] }), { path: '#/streams/garage' })
+
+    const notice = page.getByRole('status').filter({ hasText: 'The camera is called' })
+    await notice.waitFor()
+
+    expect(await notice.innerText()).toMatch(
+      /in (9|10) min\. 3 attempts failed \(unauthorised\): Wrong user name or password\./,
+    )
+    expect(await page.getByText('Send a file or a camera').count()).toBe(0)
+    await keepPicture(page, 'camera-fails-desktop')
   })
 
   test('an empty service tells how to send the first video', async () => {

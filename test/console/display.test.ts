@@ -8,6 +8,7 @@ import {
   formatBitrate,
   formatBytes,
   formatRetention,
+  formatWait,
 } from '../../src/console/format.ts'
 import { mergeRecords, toSightings } from '../../src/console/sightings.ts'
 import { fakeStream } from './fake-service.ts'
@@ -161,4 +162,13 @@ test('a label keeps its colour', () => {
   expect(toHue('bicycle')).toBe(toHue('bicycle'))
   expect(toHue('bicycle')).toBeGreaterThanOrEqual(0)
   expect(toHue('bicycle')).toBeLessThan(360)
+})
+
+test.each([
+  { afterMs: -1, text: 'now' },
+  { afterMs: 1, text: 'in 1 s' },
+  { afterMs: 119_000, text: 'in 119 s' },
+  { afterMs: 121_000, text: 'in 3 min' },
+])('a wait of $afterMs ms: $text', ({ afterMs, text }) => {
+  expect(formatWait(T0 + afterMs, T0)).toBe(text)
 })

@@ -164,6 +164,7 @@ export function fakeStream(name: string, state: 'live' | 'idle'): StreamStatus {
     createdAt: new Date(now - 86_400_000 * 3).toISOString(),
     retentionHours: 168,
     state,
+    source: null,
     session:
       state === 'idle'
         ? null
