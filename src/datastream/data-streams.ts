@@ -1,4 +1,5 @@
 import type { EpochMs } from '../domain/time.ts'
+import type { AccountSettings } from './account-settings.ts'
 import type { StreamConsumers } from './stream-consumers.ts'
 
 /**
@@ -8,25 +9,18 @@ import type { StreamConsumers } from './stream-consumers.ts'
  */
 export interface DataStreams extends AsyncDisposable {
   /** @throws `conflict`/`ResourceInUseException` when the name is taken */
-  create(options: {
-    name: string
-    shardCount: number
-    retentionHours?: number
-    /** Largest record, data and key together; 1024 unless told. */
-    maxRecordKiB?: number
-    tags?: Readonly<Record<string, string>>
-  }): Promise<void>
+  create(
+    options: { name: string; shardCount: number; retentionHours?: number } & Partial<StreamChoices>,
+  ): Promise<void>
   /** Its consumers go with it. @throws `conflict`/`ResourceInUseException` when it is not ACTIVE */
   delete(name: string): Promise<void>
   /**
    * Changes settings; what is absent stays.
    *
-   * @param change.tags replace all tags
+   * @throws `limit-exceeded`/`LimitExceededException` when the mode was switched twice today and
+   *   quotas are enforced
    */
-  update(
-    name: string,
-    change: { retentionHours?: number; tags?: Readonly<Record<string, string>> },
-  ): Promise<void>
+  update(name: string, change: { retentionHours?: number } & Partial<StreamChoices>): Promise<void>
   /** Names in order. */
   list(): readonly string[]
   /** @throws `not-found`/`ResourceNotFoundException` */
@@ -52,6 +46,13 @@ export interface DataStreams extends AsyncDisposable {
   put(name: string, records: readonly RecordToPut[]): Promise<readonly PutResult[]>
   /** As {@link put}, but each record answers for itself. */
   putEach(name: string, records: readonly RecordToPut[]): Promise<readonly PutOutcome[]>
+  /** What all streams together have and may have. */
+  limits(): {
+    readonly openShards: number
+    readonly maxShards: number
+    readonly onDemandStreams: number
+  }
+  readonly account: AccountSettings
   /** Where an iterator of the given kind starts. Positions are plain values; the edge seals them. */
   seek(name: string, shardId: string, start: IteratorStart): Promise<ShardPosition>
   read(position: ShardPosition, limits: ReadLimits): Promise<ReadResult>
@@ -78,6 +79,7 @@ export interface DataStreams extends AsyncDisposable {
 
 export type RecordToPut = {
   readonly data: Uint8Array
+  /** Empty: none was given, which a stream of `AUTO` distribution allows. */
   readonly partitionKey: string
   /** Decimal, 0..2^128-1. */
   readonly explicitHashKey?: string
@@ -104,11 +106,34 @@ export type DataStreamInfo = {
   readonly shards: readonly ShardInfo[]
 }
 /** What a stream's owner chose, besides its name, shards and retention. */
-export type DataStreamSettings = {
-  /** Largest record, data and key together. */
-  readonly maxRecordBytes: number
+export type StreamChoices = {
+  readonly mode: CapacityMode
+  /** Largest record, data and key together, 1024 to 10,240. */
+  readonly maxRecordKiB: number
+  /** All tags: a change replaces them. */
   readonly tags: Readonly<Record<string, string>>
+  /** `AUTO`: keys do not decide the shard. */
+  readonly distribution: 'USER_PARTITION_KEY' | 'AUTO'
+  /** On-demand: what the stream is ready for, whatever its traffic was; 0: what its traffic says. */
+  readonly warmMiBps: number
+  readonly shardLevelMetrics: readonly ShardLevelMetric[]
+  /** Resource policy, JSON text. */
+  readonly policy: string | null
 }
+export type DataStreamSettings = StreamChoices
+
+export type CapacityMode = 'PROVISIONED' | 'ON_DEMAND'
+
+export const SHARD_LEVEL_METRICS = [
+  'IncomingBytes',
+  'IncomingRecords',
+  'OutgoingBytes',
+  'OutgoingRecords',
+  'WriteProvisionedThroughputExceeded',
+  'ReadProvisionedThroughputExceeded',
+  'IteratorAgeMilliseconds',
+] as const
+export type ShardLevelMetric = (typeof SHARD_LEVEL_METRICS)[number]
 export type ShardInfo = {
   readonly shardId: string
   readonly parentShardId: string | null

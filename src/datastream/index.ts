@@ -1,4 +1,6 @@
+export type { AccountSettings, Commitment } from './account-settings.ts'
 export type * from './data-streams.ts'
+export { SHARD_LEVEL_METRICS } from './data-streams.ts'
 export type * from './shard-log.ts'
 export { openDataStreams } from './open-data-streams.ts'
 export type { DataStreamsOptions, DataStreamsParts } from './store-parts.ts'

@@ -1,6 +1,8 @@
 import { rm } from 'node:fs/promises'
 import { ServiceError } from '../domain/errors.ts'
 import type { EpochMs } from '../domain/time.ts'
+import { AccountSettings } from './account-settings.ts'
+import { countChange } from './count-changes.ts'
 import type {
   DataStreamInfo,
   DataStreams,
@@ -43,13 +45,19 @@ import {
   readStreams,
   shardGarbageGoneBatch,
   updateBatch,
+  type CountedChange,
   type StoredStream,
   type StreamRow,
 } from './stream-rows.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { trimForever } from './trim-streams.ts'
 
-const DEFAULTS: DataStreamsOptions = { maxShards: 10_000, trimIntervalMs: 60_000, segment: {} }
+const DEFAULTS: DataStreamsOptions = {
+  maxShards: 10_000,
+  trimIntervalMs: 60_000,
+  quotas: 'off',
+  segment: {},
+}
 
 /** Opens the streams that `meta` names and finishes deletions that a crash interrupted. */
 export async function openDataStreams(
@@ -62,6 +70,7 @@ export async function openDataStreams(
 }
 
 class SegmentedDataStreams implements DataStreams {
+  readonly account: AccountSettings
   readonly #parts: StoreParts
   readonly #streams = new Map<string, OpenStream>()
   /** Names whose creation or deletion is on its way. */
@@ -75,6 +84,7 @@ class SegmentedDataStreams implements DataStreams {
 
   constructor(parts: StoreParts) {
     this.#parts = parts
+    this.account = new AccountSettings(parts)
     this.#subscriptions = new Subscriptions(parts.clock)
   }
 
@@ -183,12 +193,24 @@ class SegmentedDataStreams implements DataStreams {
 
   async update(name: string, change: Parameters<DataStreams['update']>[1]): Promise<void> {
     const stream = this.#find(name)
-    const after: StreamRow = {
-      ...stream.row,
-      retentionHours: change.retentionHours ?? stream.row.retentionHours,
-      tags: change.tags ?? stream.row.tags,
+    const { row } = stream
+    const switches = change.mode !== undefined && change.mode !== row.mode
+    await this.#changeRow(stream, {
+      ...change,
+      ...(switches && { counted: this.#count(row, 'mode') }),
+    })
+  }
+
+  #count(row: StreamRow, kind: CountedChange['kind']): readonly CountedChange[] {
+    const enforced = this.#parts.options.quotas === 'enforce'
+    return countChange(row, kind, { now: this.#parts.clock.now(), enforced })
+  }
+
+  async #changeRow(stream: OpenStream, change: Partial<StreamRow>): Promise<void> {
+    const after: StreamRow = { ...stream.row, ...change }
+    if (!(await this.#parts.meta.commit(updateBatch(stream.row, after)))) {
+      throw beingChanged(stream.row.name)
     }
-    if (!(await this.#parts.meta.commit(updateBatch(stream.row, after)))) throw beingChanged(name)
     stream.row = after
   }
 
@@ -201,11 +223,20 @@ class SegmentedDataStreams implements DataStreams {
   }
 
   async scale(name: string, shardCount: number): Promise<void> {
-    await this.#reshard(name, (from, now) => planUniformScaling(from, shardCount, now))
+    const stream = this.#find(name)
+    stream.refuseUnlessActive()
+    await this.#reshard(name, (from, now) => planUniformScaling(from, shardCount, now), {
+      counted: this.#count(stream.row, 'shard-count'),
+    })
   }
 
-  async #reshard(name: string, plan: Parameters<typeof reshard>[2]): Promise<void> {
-    await reshard(this.#parts, this.#find(name), plan, (added) => this.#refuseShards(added))
+  async #reshard(
+    name: string,
+    plan: Parameters<typeof reshard>[2],
+    change: Partial<StreamRow> = {},
+  ): Promise<void> {
+    const refuseShards = (added: number) => this.#refuseShards(added)
+    await reshard(this.#parts, this.#find(name), plan, { refuseShards, change })
   }
 
   list(): readonly string[] {
@@ -227,8 +258,16 @@ class SegmentedDataStreams implements DataStreams {
   }
 
   settings(name: string): DataStreamSettings {
-    const { row } = this.#find(name)
-    return { maxRecordBytes: row.maxRecordKiB * 1024, tags: row.tags }
+    return this.#find(name).row
+  }
+
+  limits() {
+    const streams = [...this.#streams.values()]
+    return {
+      openShards: this.#openShardCount(),
+      maxShards: this.#parts.options.maxShards,
+      onDemandStreams: streams.filter(({ row }) => row.mode === 'ON_DEMAND').length,
+    }
   }
 
   #find(name: string): OpenStream {

@@ -17,6 +17,8 @@ export class OpenStream {
   readonly #byId = new Map<string, Shard>()
   /** Open shards in the order of their hash ranges, which cover the space without a gap. */
   #byHash: readonly Shard[] = []
+  /** Of the shards, where keys do not decide. */
+  #turn = 0
   /** While it is there, no append begins: the shards are about to change. */
   #pause: Promise<void> | null = null
 
@@ -57,6 +59,10 @@ export class OpenStream {
 
   /** The open shard that takes the record. */
   shardFor({ explicitHashKey, partitionKey }: RecordToPut): Shard {
+    if (this.row.distribution === 'AUTO') {
+      this.#turn = (this.#turn + 1) % this.#byHash.length
+      return this.#byHash[this.#turn]!
+    }
     if (explicitHashKey === undefined && this.#byHash.length === 1) return this.#byHash[0]!
     const digits =
       explicitHashKey === undefined ? hashPartitionKey(partitionKey) : parseHashKey(explicitHashKey)

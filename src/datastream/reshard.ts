@@ -3,7 +3,7 @@ import type { EpochMs } from '../domain/time.ts'
 import type { OpenStream } from './open-stream.ts'
 import type { Reshardable, ReshardPlan } from './plan-reshard.ts'
 import { openShards, type StoreParts } from './store-parts.ts'
-import { reshardBatch, type ShardRow } from './stream-rows.ts'
+import { reshardBatch, type ShardRow, type StreamRow } from './stream-rows.ts'
 
 /**
  * Carries out a change of shards.
@@ -19,7 +19,14 @@ export async function reshard(
   parts: StoreParts,
   stream: OpenStream,
   plan: (from: Reshardable, now: EpochMs) => ReshardPlan,
-  refuseShards: (added: number) => void,
+  {
+    refuseShards,
+    change = {},
+  }: {
+    readonly refuseShards: (added: number) => void
+    /** Written with it. */
+    readonly change?: Partial<StreamRow>
+  },
 ): Promise<void> {
   stream.refuseUnlessActive()
   const { row } = stream
@@ -35,7 +42,7 @@ export async function reshard(
   try {
     const children = await openShards(parts, row, created)
     await stream.withoutAppends(closing, async () => {
-      const after = { ...row, nextShard: row.nextShard + created.length }
+      const after = { ...row, ...change, nextShard: row.nextShard + created.length }
       if (!(await parts.meta.commit(reshardBatch(row, after, [...closed, ...created])))) {
         throw beingChanged(row.name)
       }

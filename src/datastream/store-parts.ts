@@ -25,6 +25,8 @@ export type DataStreamsOptions = {
   readonly maxShards: number
   /** How often segments that expired are removed. Readers never see an expired record anyway. */
   readonly trimIntervalMs: number
+  /** Whether to refuse what goes beyond the quotas per day of the service. */
+  readonly quotas: 'enforce' | 'off'
   readonly segment: Partial<SegmentLogOptions>
 }
 

@@ -1,6 +1,6 @@
 import { epochMs, type EpochMs } from '../domain/time.ts'
 import type { MetaBatch, MetaKey, MetaStore } from '../platform/meta-store.ts'
-import type { DataStreams } from './data-streams.ts'
+import type { DataStreams, StreamChoices } from './data-streams.ts'
 import { splitHashSpace, type HashRange } from './hash-range.ts'
 
 /**
@@ -18,16 +18,17 @@ import { splitHashSpace, type HashRange } from './hash-range.ts'
  * folder, the shard rows, and what iterators are bound to. Shards have rows of their own, so that a
  * split is one commit of three small rows.
  */
-export type StreamRow = {
+export type StreamRow = StreamChoices & {
   readonly name: string
   readonly createdAt: EpochMs
   readonly retentionHours: number
-  readonly mode: 'PROVISIONED'
-  readonly maxRecordKiB: number
-  readonly tags: Readonly<Record<string, string>>
   /** Number of the next shard: numbers are never given out twice. */
   readonly nextShard: number
+  /** Changes of the last day that are counted against a quota. */
+  readonly counted: readonly CountedChange[]
 }
+
+export type CountedChange = { readonly kind: 'mode' | 'shard-count'; readonly at: EpochMs }
 
 export type ShardRow = {
   readonly number: number
@@ -46,8 +47,16 @@ const shardKey = (createdAt: EpochMs, number: number): MetaKey => [ROOT, 'shard'
 const garbageKey = (createdAt: EpochMs, number?: number): MetaKey =>
   number === undefined ? [ROOT, 'garbage', createdAt] : [ROOT, 'garbage', createdAt, number]
 
-export const DEFAULT_RETENTION_HOURS = 24
-export const DEFAULT_MAX_RECORD_KIB = 1024
+const DEFAULT_RETENTION_HOURS = 24
+const DEFAULT_CHOICES: StreamChoices = {
+  mode: 'PROVISIONED',
+  maxRecordKiB: 1024,
+  tags: {},
+  distribution: 'USER_PARTITION_KEY',
+  warmMiBps: 0,
+  shardLevelMetrics: [],
+  policy: null,
+}
 
 export type StoredStream = { readonly stream: StreamRow; readonly shards: readonly ShardRow[] }
 
@@ -69,7 +78,7 @@ export async function readStreams(meta: MetaStore): Promise<readonly StoredStrea
 
 /** Members that rows of earlier versions lack. */
 function addedLater(shards: readonly ShardRow[]) {
-  return { nextShard: shards.length }
+  return { ...DEFAULT_CHOICES, nextShard: shards.length, counted: [] }
 }
 type StreamRowOfAnyAge = Omit<StreamRow, keyof ReturnType<typeof addedLater>> & Partial<StreamRow>
 
@@ -94,20 +103,17 @@ export function planGeneration(meta: MetaStore, now: EpochMs): EpochMs {
 }
 
 export function planCreation(
-  options: Parameters<DataStreams['create']>[0],
+  { name, shardCount, retentionHours, ...choices }: Parameters<DataStreams['create']>[0],
   createdAt: EpochMs,
 ): StoredStream {
   return {
     stream: {
-      name: options.name,
-      createdAt,
-      retentionHours: options.retentionHours ?? DEFAULT_RETENTION_HOURS,
-      mode: 'PROVISIONED',
-      maxRecordKiB: options.maxRecordKiB ?? DEFAULT_MAX_RECORD_KIB,
-      tags: options.tags ?? {},
-      nextShard: options.shardCount,
+      ...DEFAULT_CHOICES,
+      ...choices,
+      ...{ name, createdAt, nextShard: shardCount, counted: [] },
+      retentionHours: retentionHours ?? DEFAULT_RETENTION_HOURS,
     },
-    shards: splitHashSpace(options.shardCount).map((range, number) => ({
+    shards: splitHashSpace(shardCount).map((range, number) => ({
       number,
       range,
       createdAt,

@@ -124,7 +124,7 @@ describe('durability', () => {
     const again = await open()
 
     expect(again.describe('s')).toEqual(described)
-    expect(again.settings('s')).toEqual({ maxRecordBytes: 1 << 20, tags: { a: 'b' } })
+    expect(again.settings('s')).toMatchObject({ maxRecordKiB: 1024, tags: { a: 'b' } })
     const { shardId } = before[0]!
     expect(toTexts(await readAll(again, 's', shardId))).toEqual(['a', 'b'])
     const [after] = await put(again, 's', 'c')

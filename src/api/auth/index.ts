@@ -6,3 +6,4 @@ export {
   type SignatureVerifier,
   type SignedPayload,
 } from './sigv4.ts'
+export { evaluate, parsePolicy, type AccessRequest, type Policy } from './policy.ts'

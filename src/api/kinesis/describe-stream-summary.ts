@@ -1,7 +1,7 @@
 import { structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { streamMembers, toStreamName } from './stream-address.ts'
-import { countOpenShards, toStreamMembers } from './stream-description.ts'
+import { countOpenShards, toStreamMembers, toWarmThroughput } from './stream-description.ts'
 
 /** DescribeStreamSummary: the stream without its shards. */
 export const describeStreamSummary = defineOperation(
@@ -11,13 +11,16 @@ export const describeStreamSummary = defineOperation(
     const { service } = call
     const name = toStreamName(input, service)
     const info = service.dataStreams.describe(name)
+    const settings = service.dataStreams.settings(name)
     return {
       StreamDescriptionSummary: {
         ...toStreamMembers(info, call),
         OpenShardCount: countOpenShards(info),
         ConsumerCount: service.dataStreams.consumers(name).list().length,
-        MaxRecordSizeInKiB: service.dataStreams.settings(name).maxRecordBytes / 1024,
+        MaxRecordSizeInKiB: settings.maxRecordKiB,
         ChannelCount: 0,
+        ...(settings.mode === 'ON_DEMAND' && { RecordDistributionStrategy: settings.distribution }),
+        ...(settings.warmMiBps > 0 && { WarmThroughput: toWarmThroughput(name, service) }),
       },
     }
   },

@@ -6,6 +6,7 @@ import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { createSignatureVerifier, type AccessKeys } from '../auth/index.ts'
 import type { HttpRequest, HttpResponse } from '../http-server.ts'
+import { authorise, type IdentityPolicies } from './authorise.ts'
 import { cborCodec, jsonCodec, type Codec } from './codec.ts'
 import { toWireError, type WireError } from './errors.ts'
 import { EventStream } from './event-stream.ts'
@@ -19,6 +20,8 @@ import { createTokenSealer } from './sealed-token.ts'
 export type KinesisApiParts = {
   readonly dataStreams: DataStreams
   readonly accessKeys: AccessKeys
+  /** Default: every key may do everything. */
+  readonly identityPolicies?: IdentityPolicies
   readonly clock: Clock
   readonly metrics: Metrics
   readonly log: Log
@@ -59,6 +62,7 @@ type StreamedAnswer = { readonly codec: Codec; readonly stream: EventStream }
 /** The Amazon Kinesis Data Streams API over a store of records. */
 export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
   const { dataStreams, accessKeys, clock, metrics, log, region, accountId } = parts
+  const identityOf = parts.identityPolicies ?? (() => null)
   const sealer = createTokenSealer(parts.iteratorKey)
   const service: KinesisService = { dataStreams, clock, sealer, region, accountId }
   const verifier = createSignatureVerifier({ service: 'kinesis', accessKeys, clock })
@@ -86,6 +90,8 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
       const operation = operationOf(request)
       const caller = verifier.verify(toSignedRequest(request), { kind: 'whole', body })
       const input = readInput(operation.input, raw, codec)
+      const { accessKeyId } = caller
+      authorise({ operation: operation.name, input, accessKeyId }, service, identityOf)
       const output = await operation.handle(input as never, { service, codec, caller, gone })
       return output instanceof EventStream
         ? { codec, stream: output }

@@ -34,7 +34,7 @@ export const listStreams = defineOperation(
           StreamName: name,
           StreamARN: toStreamArn(name, service),
           StreamStatus: status,
-          StreamModeDetails: { StreamMode: 'PROVISIONED' },
+          StreamModeDetails: { StreamMode: dataStreams.settings(name).mode },
           StreamCreationTimestamp: codec.writeTimestamp(createdAt),
         }
       }),

@@ -1,7 +1,7 @@
 import { integer, structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { streamMembers, toStreamName } from './stream-address.ts'
-import { MAX_TAGS, tagKey } from './tags.ts'
+import { MAX_TAGS, tagKey, toTagList } from './tags.ts'
 
 /** ListTagsForStream: in the order of the keys. */
 export const listTagsForStream = defineOperation(
@@ -14,12 +14,7 @@ export const listTagsForStream = defineOperation(
   async (input, { service }) => {
     const { tags } = service.dataStreams.settings(toStreamName(input, service))
     const { ExclusiveStartTagKey: after = '', Limit: limit = MAX_TAGS } = input
-    const keys = Object.keys(tags)
-      .sort()
-      .filter((key) => key > after)
-    return {
-      Tags: keys.slice(0, limit).map((key) => ({ Key: key, Value: tags[key] })),
-      HasMoreTags: keys.length > limit,
-    }
+    const left = toTagList(tags).filter(({ Key }) => Key > after)
+    return { Tags: left.slice(0, limit), HasMoreTags: left.length > limit }
   },
 )

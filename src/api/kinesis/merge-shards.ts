@@ -1,3 +1,4 @@
+import { refuseOnDemand } from './capacity-mode.ts'
 import { required, structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { shardId, streamMembers, toStreamName } from './stream-address.ts'
@@ -12,6 +13,7 @@ export const mergeShards = defineOperation(
   }),
   async (input, { service }) => {
     const name = toStreamName(input, service)
+    refuseOnDemand(name, service)
     await service.dataStreams.merge(name, input.ShardToMerge, input.AdjacentShardToMerge)
     return null
   },

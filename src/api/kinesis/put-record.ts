@@ -3,7 +3,7 @@ import { refuseDryRun } from './dry-run.ts'
 import { boolean, structure } from './input-schema.ts'
 import { sequenceNumber } from './iterator-start.ts'
 import { defineOperation, type KinesisService } from './operation.ts'
-import { recordMembers, refuseLargeData, toRecordToPut } from './record-input.ts'
+import { recordMembers, refuseRecords, toRecordToPut } from './record-input.ts'
 import { invalid, streamMembers, toStreamName } from './stream-address.ts'
 
 /** PutRecord: the answer means that the record is on disk. */
@@ -17,7 +17,7 @@ export const putRecord = defineOperation(
   }),
   async (input, { service }) => {
     const name = toStreamName(input, service)
-    refuseLargeData([input], service.dataStreams.settings(name), () => 'data')
+    refuseRecords([input], service.dataStreams.settings(name), () => '')
     if (input.SequenceNumberForOrdering !== undefined) {
       refuseFutureNumber(input.SequenceNumberForOrdering, name, service)
     }

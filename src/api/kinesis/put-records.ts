@@ -2,7 +2,7 @@ import type { PutOutcome } from '../../datastream/index.ts'
 import { refuseDryRun } from './dry-run.ts'
 import { boolean, list, required, structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
-import { recordMembers, refuseLargeData, toRecordToPut, type RecordInput } from './record-input.ts'
+import { recordMembers, refuseRecords, toRecordToPut, type RecordInput } from './record-input.ts'
 import { invalid, streamMembers, toStreamName } from './stream-address.ts'
 
 const MAX_RECORDS = 500
@@ -20,7 +20,7 @@ export const putRecords = defineOperation(
   async (input, { service }) => {
     const name = toStreamName(input, service)
     const settings = service.dataStreams.settings(name)
-    refuseLargeData(input.Records, settings, (i) => `records.${i + 1}.member.data`)
+    refuseRecords(input.Records, settings, (i) => `records.${i + 1}.member.`)
     refuseLargeRequest(input.Records)
     refuseDryRun(input.DryRun)
     const outcomes = await service.dataStreams.putEach(name, input.Records.map(toRecordToPut))
@@ -35,7 +35,7 @@ export const putRecords = defineOperation(
 
 function refuseLargeRequest(records: readonly RecordInput[]): void {
   const bytes = records.reduce(
-    (sum, { Data, PartitionKey }) => sum + Data.length + Buffer.byteLength(PartitionKey),
+    (sum, { Data, PartitionKey = '' }) => sum + Data.length + Buffer.byteLength(PartitionKey),
     0,
   )
   if (bytes > MAX_REQUEST_BYTES) throw invalid('Records size exceeds 10 MB limit')

@@ -13,37 +13,47 @@ const MAX_DATA_BYTES = 10_240 * 1024
 
 export const recordMembers = {
   Data: required(blob({ max: MAX_DATA_BYTES })),
-  PartitionKey: required(string({ min: 1, max: 256 })),
+  PartitionKey: string({ min: 1, max: 256 }),
   ExplicitHashKey: string({ pattern: '0|([1-9]\\d{0,38})' }),
 }
 
 export type RecordInput = {
   readonly Data: Buffer
-  readonly PartitionKey: string
+  /** A stream whose distribution is AUTO takes records without. */
+  readonly PartitionKey?: string | undefined
   readonly ExplicitHashKey?: string | undefined
 }
 
 export function toRecordToPut(input: RecordInput): RecordToPut {
-  const record = { data: input.Data, partitionKey: input.PartitionKey }
+  const record = { data: input.Data, partitionKey: input.PartitionKey ?? '' }
   return input.ExplicitHashKey === undefined
     ? record
     : { ...record, explicitHashKey: input.ExplicitHashKey }
 }
 
 /**
- * @param at how a record is named in the message
- * @throws `invalid-argument`/`ValidationException` naming each record over the stream's limit
+ * What depends on the stream's settings.
+ *
+ * @param at how a record's members are named in the message
+ * @throws `invalid-argument`/`ValidationException` naming each record that is too large or lacks a key
  */
-export function refuseLargeData(
+export function refuseRecords(
   records: readonly RecordInput[],
   settings: DataStreamSettings,
   at: (position: number) => string,
 ): void {
-  const most = settings.maxRecordBytes
-  const failures = records.flatMap(({ Data }, i) =>
-    Data.length <= most
-      ? []
-      : [constraintFailure(describeBlob(Data), at(i), `have length less than or equal to ${most}`)],
-  )
+  const most = settings.maxRecordKiB * 1024
+  const failures = records.flatMap(({ Data, PartitionKey }, i) => [
+    ...(Data.length > most
+      ? [constraintFailure(describeBlob(Data), `${at(i)}data`, tooLong(most))]
+      : []),
+    ...(PartitionKey === undefined && settings.distribution !== 'AUTO'
+      ? [constraintFailure(null, `${at(i)}partitionKey`, 'not be null')]
+      : []),
+  ])
   if (failures.length > 0) throw validationError(failures)
+}
+
+function tooLong(most: number): string {
+  return `have length less than or equal to ${most}`
 }

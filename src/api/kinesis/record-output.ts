@@ -7,7 +7,7 @@ export function toRecordMember(record: StoredRecord, codec: Codec) {
     SequenceNumber: record.sequenceNumber,
     ApproximateArrivalTimestamp: codec.writeTimestamp(record.arrivedAt),
     Data: codec.writeBlob(record.data),
-    PartitionKey: record.partitionKey,
+    ...(record.partitionKey !== '' && { PartitionKey: record.partitionKey }),
   }
 }
 

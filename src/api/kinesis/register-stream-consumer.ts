@@ -5,6 +5,7 @@ import { streamArn, toStreamName } from './stream-address.ts'
 import { refuseTooManyTags, tagMap } from './tags.ts'
 
 const MAX_CONSUMERS = 20
+const MAX_CONSUMERS_COMMITTED = 50
 
 /** RegisterStreamConsumer: the consumer is ACTIVE and on disk when the answer comes. */
 export const registerStreamConsumer = defineOperation(
@@ -19,9 +20,10 @@ export const registerStreamConsumer = defineOperation(
     const stream = toStreamName(input, service)
     const tags = input.Tags ?? {}
     refuseTooManyTags(tags, `consumer ${input.ConsumerName}`)
+    const limit = service.dataStreams.account.isCommitted ? MAX_CONSUMERS_COMMITTED : MAX_CONSUMERS
     const consumer = await service.dataStreams
       .consumers(stream)
-      .register({ name: input.ConsumerName, tags }, MAX_CONSUMERS)
+      .register({ name: input.ConsumerName, tags }, limit)
     return { Consumer: toConsumerMembers({ stream, consumer }, call) }
   },
 )

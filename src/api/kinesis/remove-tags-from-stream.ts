@@ -1,7 +1,7 @@
 import { list, required, structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { streamMembers, toStreamName } from './stream-address.ts'
-import { MAX_TAGS, tagKey } from './tags.ts'
+import { MAX_TAGS, tagKey, withoutTags } from './tags.ts'
 
 /** RemoveTagsFromStream: keys that are not there are no failure. */
 export const removeTagsFromStream = defineOperation(
@@ -9,10 +9,8 @@ export const removeTagsFromStream = defineOperation(
   structure({ ...streamMembers, TagKeys: required(list(tagKey, { min: 1, max: MAX_TAGS })) }),
   async (input, { service }) => {
     const name = toStreamName(input, service)
-    const kept = Object.entries(service.dataStreams.settings(name).tags).filter(
-      ([key]) => !input.TagKeys.includes(key),
-    )
-    await service.dataStreams.update(name, { tags: Object.fromEntries(kept) })
+    const { tags } = service.dataStreams.settings(name)
+    await service.dataStreams.update(name, { tags: withoutTags(tags, input.TagKeys) })
     return null
   },
 )

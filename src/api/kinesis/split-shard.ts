@@ -1,3 +1,4 @@
+import { refuseOnDemand } from './capacity-mode.ts'
 import { required, string, structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { shardId, streamMembers, toStreamName } from './stream-address.ts'
@@ -12,6 +13,7 @@ export const splitShard = defineOperation(
   }),
   async (input, { service }) => {
     const name = toStreamName(input, service)
+    refuseOnDemand(name, service)
     await service.dataStreams.split(name, input.ShardToSplit, input.NewStartingHashKey)
     return null
   },

@@ -1,18 +1,28 @@
 import type { DataStreamInfo, ShardInfo } from '../../datastream/index.ts'
-import type { Call } from './operation.ts'
+import type { Call, KinesisService } from './operation.ts'
 import { toStreamArn } from './stream-address.ts'
 
 /** The members that DescribeStream and DescribeStreamSummary share. */
 export function toStreamMembers(info: DataStreamInfo, { service, codec }: Call) {
+  const { mode, shardLevelMetrics } = service.dataStreams.settings(info.name)
   return {
     StreamName: info.name,
     StreamARN: toStreamArn(info.name, service),
     StreamStatus: info.status,
-    StreamModeDetails: { StreamMode: 'PROVISIONED' },
+    StreamModeDetails: { StreamMode: mode },
     RetentionPeriodHours: info.retentionHours,
     StreamCreationTimestamp: codec.writeTimestamp(info.createdAt),
-    EnhancedMonitoring: [{ ShardLevelMetrics: [] }],
+    EnhancedMonitoring: [{ ShardLevelMetrics: shardLevelMetrics }],
     EncryptionType: 'NONE',
+  }
+}
+
+/** A shard takes a mebibyte per second. */
+export function toWarmThroughput(name: string, { dataStreams }: KinesisService) {
+  const target = dataStreams.settings(name).warmMiBps
+  return {
+    TargetMiBps: target,
+    CurrentMiBps: Math.min(target, countOpenShards(dataStreams.describe(name))),
   }
 }
 

@@ -16,3 +16,17 @@ export function refuseTooManyTags(tags: Readonly<Record<string, string>>, resour
   if (Object.keys(tags).length <= MAX_TAGS) return
   throw invalid(`Failed to add tags to ${resource}: a resource has at most ${MAX_TAGS} tags.`)
 }
+
+export function withoutTags(
+  tags: Readonly<Record<string, string>>,
+  keys: readonly string[],
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(tags).filter(([key]) => !keys.includes(key)))
+}
+
+/** In the order of the keys. */
+export function toTagList(tags: Readonly<Record<string, string>>) {
+  return Object.keys(tags)
+    .sort()
+    .map((key) => ({ Key: key, Value: tags[key]! }))
+}

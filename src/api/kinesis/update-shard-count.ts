@@ -1,4 +1,5 @@
 import { ServiceError } from '../../domain/errors.ts'
+import { refuseOnDemand } from './capacity-mode.ts'
 import { integer, oneOf, required, structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { streamMembers, toStreamArn, toStreamName } from './stream-address.ts'
@@ -16,6 +17,7 @@ export const updateShardCount = defineOperation(
   }),
   async (input, { service }) => {
     const name = toStreamName(input, service)
+    refuseOnDemand(name, service)
     const target = input.TargetShardCount
     const current = countOpenShards(service.dataStreams.describe(name))
     refuseTarget(current, target)

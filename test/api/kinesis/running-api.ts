@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest'
 import { KinesisClient } from '@aws-sdk/client-kinesis'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { startHttpServer } from '../../../src/api/http-server.ts'
-import { createKinesisApi } from '../../../src/api/kinesis/index.ts'
+import { createKinesisApi, type KinesisApiParts } from '../../../src/api/kinesis/index.ts'
 import { openDataStreams, type DataStreamsOptions } from '../../../src/datastream/index.ts'
 import { systemClock } from '../../../src/platform/clock.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
@@ -15,6 +15,10 @@ export const ACCESS_KEY = {
   accessKeyId: 'AKIDTESTTESTTEST0001',
   secretAccessKey: 'a secret of tests',
 }
+export const GUEST_KEY = {
+  accessKeyId: 'AKIDTESTTESTGUEST001',
+  secretAccessKey: 'another secret of tests',
+}
 export const ACCOUNT_ID = '000000000000'
 
 export type ClientProtocol = 'h2c' | 'HTTP/1.1'
@@ -22,7 +26,10 @@ export type ClientProtocol = 'h2c' | 'HTTP/1.1'
 export type RunningApi = Awaited<ReturnType<typeof runKinesisApi>>
 
 /** The API on a free port, its clock in the test's hand, until the test ends. */
-export async function runKinesisApi(options: Partial<DataStreamsOptions> = {}) {
+export async function runKinesisApi(
+  options: Partial<DataStreamsOptions> = {},
+  identityPolicies: KinesisApiParts['identityPolicies'] = () => null,
+) {
   const observed = createObserved()
   const clock = new ManualClock(Date.now())
   const directory = join(await scratchDirectory(), 'datastream')
@@ -32,13 +39,16 @@ export async function runKinesisApi(options: Partial<DataStreamsOptions> = {}) {
   )
   const api = createKinesisApi({
     dataStreams,
-    accessKeys: (id) => (id === ACCESS_KEY.accessKeyId ? ACCESS_KEY.secretAccessKey : null),
+    accessKeys: (id) =>
+      [ACCESS_KEY, GUEST_KEY].find(({ accessKeyId }) => accessKeyId === id)?.secretAccessKey ??
+      null,
     clock,
     metrics: observed.metrics,
     log: observed.log,
     region: 'us-east-1',
     accountId: ACCOUNT_ID,
     iteratorKey: randomBytes(32),
+    identityPolicies,
   })
   const server = await startHttpServer({
     host: '127.0.0.1',

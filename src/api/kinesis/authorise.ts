@@ -1,0 +1,93 @@
+import { ServiceError } from '../../domain/errors.ts'
+import { evaluate, parsePolicy, type Policy } from '../auth/index.ts'
+import { findConsumerByArn } from './consumer-address.ts'
+import type { KinesisService } from './operation.ts'
+import { openIterator } from './shard-iterator.ts'
+import { toStreamArn } from './stream-address.ts'
+
+/** What an access key may do; `null`: everything, as the owner. */
+export type IdentityPolicies = (accessKeyId: string) => Policy | null
+
+/** A policy cannot take away from its owner the operations that mend it. */
+const POLICY_OPERATIONS: ReadonlySet<string> = new Set([
+  'PutResourcePolicy',
+  'GetResourcePolicy',
+  'DeleteResourcePolicy',
+])
+
+/**
+ * Lets a call pass when the caller's own policy or the resource's allows it and neither denies it.
+ *
+ * @throws `permission-denied`/`AccessDeniedException`
+ */
+export function authorise(
+  call: { readonly operation: string; readonly input: unknown; readonly accessKeyId: string },
+  service: KinesisService,
+  identityOf: IdentityPolicies,
+): void {
+  const { operation, accessKeyId } = call
+  const identity = identityOf(accessKeyId)
+  if (identity === null && POLICY_OPERATIONS.has(operation)) return
+  const { accountId } = service
+  const resource = resourceOf(call.input as Input, service)
+  const user = `arn:aws:iam::${accountId}:user/${accessKeyId}`
+  const request = {
+    principals: [user, accountId, `arn:aws:iam::${accountId}:root`, accessKeyId],
+    action: `kinesis:${operation}`,
+    resource: resource.arn,
+  }
+  const own = identity === null ? 'allow' : evaluate([identity], request, 'identity')
+  const policies = resource.policies.map(parsePolicy).filter((policy) => 'statements' in policy)
+  const others = evaluate(policies, request, 'resource')
+  const denied = own === 'deny' || others === 'deny'
+  if (!denied && (own === 'allow' || others === 'allow')) return
+  const reason = denied
+    ? 'with an explicit deny'
+    : `because no policy allows the ${request.action} action`
+  throw new ServiceError(
+    'permission-denied',
+    'AccessDeniedException',
+    `User: ${user} is not authorized to perform: ${request.action} on resource: ${resource.arn} ${reason}`,
+  )
+}
+
+type Input = {
+  readonly StreamName?: string
+  readonly StreamARN?: string
+  readonly ConsumerARN?: string
+  readonly ResourceARN?: string
+  readonly ShardIterator?: string
+}
+
+/** What a call is about, and the policies there. What does not exist has none and is not found later. */
+function resourceOf(
+  input: Input,
+  service: KinesisService,
+): { readonly arn: string; readonly policies: readonly string[] } {
+  const arn = input.ConsumerARN ?? input.ResourceARN ?? input.StreamARN
+  const name = input.StreamName ?? iteratedStream(input.ShardIterator, service)
+  if (arn === undefined && name === null) return { arn: '*', policies: [] }
+  const named = arn ?? toStreamArn(name!, service)
+  return { arn: named, policies: policiesOf(named, service) }
+}
+
+function iteratedStream(token: string | undefined, service: KinesisService): string | null {
+  if (token === undefined) return null
+  return openIterator(service.sealer, token, service.clock.now()).stream
+}
+
+function policiesOf(arn: string, service: KinesisService): readonly string[] {
+  const stream = /:stream\/([^/]+)/.exec(arn)?.[1]
+  if (stream === undefined || !service.dataStreams.list().includes(stream)) return []
+  if (!arn.includes('/consumer/')) return toTexts(service.dataStreams.settings(stream).policy)
+  try {
+    return toTexts(findConsumerByArn(arn, service).consumer.policy)
+  } catch (error) {
+    if (error instanceof ServiceError) return [] // not found: said by the operation
+    throw error
+  }
+}
+
+function toTexts(policy: string | null): readonly string[] {
+  return policy === null ? [] : [policy]
+}
