@@ -26,6 +26,7 @@ export class ReorderWindow {
   readonly #limits: ReorderLimits
   readonly #waiting = new Map<number, Waiting>()
   #next: number | null = null
+  #highest = Number.NEGATIVE_INFINITY
   #reordered = 0
   #duplicates = 0
 
@@ -50,8 +51,9 @@ export class ReorderWindow {
       this.#duplicates++
       return NONE
     }
+    if (extended < this.#highest) this.#reordered++
+    else this.#highest = extended
     if (extended === this.#next) {
-      if (this.#waiting.size > 0) this.#reordered++
       this.#next++
       const first = { packet, arrivedAt, missing: 0 }
       return this.#waiting.size === 0 ? [first] : [first, ...this.#followers()]

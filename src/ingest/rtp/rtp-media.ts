@@ -66,8 +66,8 @@ export class RtpMedia {
   #statistics: ReceiverStatistics
   #window: ReorderWindow
   #time = new WrappingTimestamp()
-  /** Added to the unwrapped timestamps of the present source. */
-  #shiftTicks = 0
+  /** Added to the unwrapped timestamps of the present source; `null` before its first packet. */
+  #shiftTicks: number | null = 0
   #newestTicks: number | null = null
   #isDescribed = false
   #senderReport: SenderReport | null = null
@@ -189,6 +189,7 @@ export class RtpMedia {
       this.#tally.lost += missing
       this.#lose()
     }
+    this.#shiftTicks ??= this.#shiftOf(packet)
     const ticks = this.#time.unwrap(packet.timestamp) + this.#shiftTicks
     this.#newestTicks = Math.max(ticks, this.#newestTicks ?? ticks)
     this.#depacketiser ??= this.#openDepacketiser(packet)
@@ -237,8 +238,12 @@ export class RtpMedia {
     this.#time = new WrappingTimestamp()
     this.#senderReport = null
     this.#isReportPending = false
-    const { clockRateHz } = this.#options.media
-    this.#shiftTicks = (this.#newestTicks ?? 0) + NEW_SOURCE_GAP_S * clockRateHz
+    this.#shiftTicks = null
+  }
+
+  #shiftOf(first: RtpPacket): number {
+    const gapTicks = NEW_SOURCE_GAP_S * this.#options.media.clockRateHz
+    return (this.#newestTicks ?? 0) + gapTicks - first.timestamp
   }
 
   #beginWindow(): void {
@@ -268,7 +273,7 @@ export class RtpMedia {
     if (report === null || report.ssrc !== this.#source.ssrc) return
     const wallMs = toWallMs(report.ntpSeconds, report.ntpFraction)
     if (wallMs === null) return
-    const ticks = this.#time.nearest(report.rtpTimestamp) + this.#shiftTicks
+    const ticks = this.#time.nearest(report.rtpTimestamp) + (this.#shiftTicks ?? 0)
     this.#publisher.observeClock(this.#options.trackNumber, { ticks, wallMs })
   }
 
