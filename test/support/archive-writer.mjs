@@ -55,6 +55,18 @@ const archive = await openArchive(
 const SHORT = { blocks: 6, everyMs: 5 }
 const LONG = { blocks: 125, everyMs: 40 }
 
+/** Waits while the pipe is full: whoever reads it may be slow on a busy machine. */
+function tell(line) {
+  for (let rest = Buffer.from(line); rest.length > 0;) {
+    try {
+      rest = rest.subarray(writeSync(1, rest))
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+    }
+  }
+}
+
 async function writeStream(index) {
   const { blocks, everyMs } = index % 2 === 0 ? SHORT : LONG
   const streamId = toStreamId(`cam-${index}`, 1)
@@ -79,7 +91,7 @@ async function writeStream(index) {
       }
       const arrivedAt = systemClock.now()
       writer.append(parts, { samples: 1, producerEnd: now + 100, arrivedAt })
-      writeSync(1, `appended ${streamId} ${fragmentNumber} ${length} ${arrivedAt}\n`)
+      tell(`appended ${streamId} ${fragmentNumber} ${length} ${arrivedAt}\n`)
     }
     append(clusterStart(now))
     for (let i = 0; i < blocks; i++) {
@@ -96,7 +108,7 @@ async function writeStream(index) {
     if (producerTags !== null) hash.update(producerTags)
     const digest = hash.digest('hex')
     void writer.end(producerTags).then(() => {
-      writeSync(1, `persisted ${streamId} ${fragmentNumber} ${digest}\n`)
+      tell(`persisted ${streamId} ${fragmentNumber} ${digest}\n`)
     })
   }
 }
