@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { FragmentStart, FragmentWriter } from '../../src/archive/index.ts'
 import { ServiceError } from '../../src/domain/errors.ts'
 import type { Fragment, FragmentNumber } from '../../src/domain/fragment.ts'
+import type { Track } from '../../src/domain/track.ts'
 import {
   AUDIO_TRACK,
   toAacTrack,
@@ -26,6 +27,7 @@ type StoredFragment = { readonly start: FragmentStart; readonly parts: Uint8Arra
 class MemoryWriter implements FragmentWriter {
   readonly fragments: StoredFragment[] = []
   readonly ends: number[] = []
+  readonly tags: (Uint8Array | null)[] = []
   failAt: ((fragment: number, part: number) => ServiceError | null) | null = null
   queuedBytes = 0
   #open: StoredFragment | null = null
@@ -49,8 +51,9 @@ class MemoryWriter implements FragmentWriter {
     this.ends[this.fragments.length - 1] = info.producerEnd - START
   }
 
-  async end(): Promise<Fragment> {
+  async end(producerTags: Uint8Array | null): Promise<Fragment> {
     if (this.#open === null) throw new Error('end before begin')
+    this.tags.push(producerTags)
     this.#open = null
     return {} as Fragment
   }
@@ -322,6 +325,258 @@ describe('tracks', () => {
   })
 })
 
+describe('the start', () => {
+  test.each([
+    { rule: 'at once', paceMs: 0 },
+    { rule: 'over a second', paceMs: 8 },
+  ])('media that was buffered before lies in the past: 5 s, sent $rule', async ({ paceMs }) => {
+    const { publisher, send, stored, marks, writer } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    for (let i = 0; i < 125; i++) send(i % 25 === 0 ? 'K' : 'P', i * 40, { at: i * paceMs })
+    expect(writer.fragments).toHaveLength(0)
+    const upTo = 124 * paceMs
+    for (let i = 1; i < 50; i++) send(i === 1 ? 'K' : 'P', 4960 + i * 40, { at: upTo + i * 40 })
+    await publisher.end()
+
+    const samples = stored().flatMap((fragment) => fragment.split(' '))
+    expect(samples).toHaveLength(174)
+    expect(samples[0]).toBe(`K${upTo - 4960}`)
+    expect(samples[124]).toBe(`P${upTo}`) // arrives as it is taken
+    expect(marks().filter(([, discontinuity]) => discontinuity)).toHaveLength(1)
+  })
+
+  test('one that is late at first is anchored by the least delayed', async () => {
+    const { publisher, send, marks } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0, { at: 1_900 }) // the network stood still
+    for (let i = 1; i < 100; i++) send('P', i * 40, { at: Math.max(1_900, i * 40) })
+    await publisher.end()
+
+    expect(marks()[0]![0]).toBe(0)
+  })
+
+  test('opens after two seconds in any case', () => {
+    const { publisher, send, writer } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    for (let i = 0; i < 100; i++) send(i === 0 ? 'K' : 'P', i * 40, { at: i * 20 })
+    expect(writer.fragments).toHaveLength(0)
+    send('P', 4_000, { at: 2_000 })
+
+    expect(writer.fragments).toHaveLength(1)
+  })
+
+  test('opens when nothing more comes', async () => {
+    const { publisher, send, settle, writer } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0)
+    await settle()
+
+    expect(writer.fragments).toHaveLength(1)
+  })
+
+  test('new parameter sets meanwhile: what was held keeps its own', async () => {
+    const { publisher, send, stored, writer } = setUp()
+    describeBoth(publisher)
+    send('K', 0)
+    publisher.describe(OTHER_VIDEO)
+    send('K', 40)
+    await publisher.end()
+
+    expect(stored()).toEqual(['K0', 'K40'])
+    expect(writer.fragments.map(({ start }) => start.tracks[0])).toEqual([VIDEO, OTHER_VIDEO])
+  })
+})
+
+describe('loss', () => {
+  const tagsOf = (tags: Uint8Array | null) =>
+    tags === null
+      ? null
+      : Buffer.from(tags)
+          .toString('latin1')
+          .match(/KINORA_LOSSES.*?(\d+)$/)?.[1]
+
+  test('is counted, named in the Tags of its fragment, and stops nothing', async () => {
+    const { publisher, send, settle, stored, marks, writer, observed } = setUp()
+    describeBoth(publisher)
+    send('K', 0)
+    await settle()
+    publisher.markLoss(VIDEO_TRACK)
+    publisher.markLoss(VIDEO_TRACK) // two packets before one sample
+    publisher.markLoss(9) // nobody's
+    send('A', 300)
+    send('P', 340)
+    publisher.markLoss(AUDIO_TRACK)
+    send('A', 380)
+    send('K', 2_000)
+    await publisher.end()
+
+    expect(stored()).toEqual(['K0 A300 P340 A380', 'K2000'])
+    expect(marks().map(([, discontinuity]) => discontinuity)).toEqual([true, false])
+    expect(writer.tags.map(tagsOf)).toEqual(['2', null])
+    expect(publisher.snapshot().losses).toBe(2)
+    const text = await observed.metrics.registry.metrics()
+    expect(text).toContain('kinora_ingest_losses_total{stream="x"} 2')
+  })
+
+  test('of more than a second is a gap, not a long sample', async () => {
+    const { publisher, send, settle, stored, marks, writer } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0)
+    await settle()
+    send('P', 300)
+    publisher.markLoss(VIDEO_TRACK)
+    send('P', 5_300)
+    send('K', 5_340)
+    await publisher.end()
+
+    expect(stored()).toEqual(['K0 P300', 'P5300', 'K5340'])
+    expect(marks()).toEqual([
+      [0, true, true],
+      [5_300, true, false],
+      [5_340, false, true],
+    ])
+    expect(writer.ends[0]).toBe(600) // as long as the sample before it
+  })
+})
+
+describe('key samples', () => {
+  test('far apart: one warning names the GOP as measured', async () => {
+    const { publisher, send, observed } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    for (let t = 0; t <= 24_000; t += 1_000) send(t % 8_000 === 0 ? 'K' : 'P', t)
+    await publisher.end()
+
+    const warnings = observed.recorder.items.filter(({ name }) => name === 'longGop')
+    expect(warnings.map(({ fields }) => fields)).toEqual([
+      { stream: 'x', gopMs: 8_000, maxFragmentMs: 20_000 },
+    ])
+    expect(publisher.snapshot().gop).toEqual({ lastMs: 8_000, maxMs: 8_000 })
+  })
+
+  test('farther than a fragment may be long: warned of at the split', async () => {
+    const { publisher, send, observed } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    send('K', 0)
+    for (let t = 1_000; t <= 65_000; t += 1_000) send('P', t)
+    await publisher.end()
+
+    const warnings = observed.recorder.items.filter(({ name }) => name === 'longGop')
+    expect(warnings.map(({ fields }) => fields['gopMs'])).toEqual([20_000])
+  })
+
+  test.each(['K', 'P'] as const)('none at all (%s): recorded all the same', async (kind) => {
+    const { publisher, send, marks, dropped } = setUp()
+    publisher.expect(['video'])
+    publisher.describe(VIDEO)
+    for (let t = 0; t <= 45_000; t += 1_000) send(kind, t)
+    await publisher.end()
+
+    const [first, second] = marks()
+    if (kind === 'K') {
+      expect([first, second]).toEqual([
+        [0, true, true],
+        [2_000, false, true],
+      ])
+    } else {
+      expect([first, second]).toEqual([
+        [20_000, true, false],
+        [40_000, false, false],
+      ])
+      expect(dropped()).toEqual({ 'no-keyframe': 20 })
+    }
+  })
+
+  test('video that was announced and never comes does not cost the audio', async () => {
+    const { publisher, send, stored, dropped } = setUp()
+    describeBoth(publisher)
+    for (let t = 0; t <= 41_000; t += 500) send('A', t)
+    await publisher.end()
+
+    expect(stored()[0]).toMatch(/^A18500 A19000 A19500 A20000 /)
+    expect(stored()[1]).toMatch(/^A38500 /)
+    expect(dropped()).toEqual({ 'no-keyframe': 37 })
+  })
+})
+
+describe('other sessions', () => {
+  const META: Track = {
+    ...{ number: 3, kind: 'data', codecId: 'S_TEXT/ONVIF', codecPrivate: new Uint8Array(0) },
+    ...{ timescale: 90_000, video: null, audio: null },
+  }
+  const write = (publisher: IngestPublisher, clock: ManualClock, track: Track, ms: number) => {
+    clock.advance(Math.max(0, START + ms - clock.now()))
+    const ticks = (ms * track.timescale) / 1000
+    const { number: trackNumber } = track
+    const data = new Uint8Array(1)
+    const arrivedAt = clock.now()
+    publisher.write({ trackNumber, pts: ticks, dts: ticks, isKey: true, data, arrivedAt })
+  }
+
+  test('metadata alone are cut by time', async () => {
+    const { publisher, clock, writer, marks } = setUp()
+    publisher.expect(['data'])
+    publisher.describe(META)
+    for (let t = 0; t <= 9_000; t += 1_500) write(publisher, clock, META, t)
+    await publisher.end()
+
+    expect(marks().map(([at]) => at)).toEqual([0, 3_000, 6_000, 9_000])
+    expect(writer.fragments.every(({ start }) => start.startsWithKey)).toBe(true)
+  })
+
+  test('two audio tracks are waited for when two are announced', async () => {
+    const { publisher, clock, send, writer } = setUp()
+    const second = { ...AUDIO, number: 3 }
+    publisher.expect(['video', 'audio', 'audio'])
+    describeBoth(publisher)
+    send('K', 0)
+    send('A', 300)
+    expect(writer.fragments).toHaveLength(0)
+    publisher.describe(second)
+    write(publisher, clock, second, 310)
+    await publisher.end()
+
+    expect(writer.fragments.map(({ start }) => start.tracks)).toEqual([[VIDEO, AUDIO, second]])
+  })
+
+  test('of two video tracks both are kept, and each cuts', async () => {
+    const { publisher, clock, send, stored, writer } = setUp()
+    const second = { ...VIDEO, number: 4 }
+    publisher.expect(['video', 'video'])
+    publisher.describe(VIDEO)
+    publisher.describe(second)
+    send('K', 0)
+    write(publisher, clock, second, 10)
+    send('P', 1_000)
+    write(publisher, clock, second, 1_010)
+    await publisher.end()
+
+    expect(writer.fragments[0]!.start.tracks).toEqual([VIDEO, second])
+    expect(stored()).toEqual(['K0 K10 P1000 K1010'])
+    expect(publisher.snapshot().gop).toBeNull() // of the first
+  })
+
+  test('MJPEG: every sample is a key sample, and fragments are as long as usual', async () => {
+    const { publisher, clock, marks } = setUp()
+    const jpeg: Track = { ...VIDEO, codecId: 'V_MJPEG', codecPrivate: new Uint8Array(0) }
+    publisher.expect(['video'])
+    publisher.describe({ ...jpeg, timescale: 90_000 })
+    for (let t = 0; t <= 5_000; t += 200) {
+      write(publisher, clock, { ...jpeg, timescale: 90_000 }, t)
+    }
+    await publisher.end()
+
+    expect(marks().map(([at]) => at)).toEqual([0, 2_000, 4_000])
+    expect(publisher.snapshot().gop).toEqual({ lastMs: 200, maxMs: 200 })
+  })
+})
+
 describe('time', () => {
   test('a jump ends the fragment; the next is marked and anchored to its arrival', async () => {
     const { publisher, send, stored, marks } = setUp()
@@ -414,7 +669,7 @@ describe('an archive that cannot take it', () => {
     publisher.describe(VIDEO)
     send('K', 0)
     writer.end = () => {
-      MemoryWriter.prototype.end.call(writer).catch(() => undefined)
+      MemoryWriter.prototype.end.call(writer, null).catch(() => undefined)
       return Promise.reject(new ServiceError('unavailable', 'ArchiveWriteFailed', 'disk'))
     }
     send('K', 2000)
