@@ -1,12 +1,12 @@
-import { ServiceError } from '../../domain/errors.ts'
 import type { EpochMs } from '../../domain/time.ts'
 import { createDeferred } from '../../platform/deferred.ts'
 import { untilDrained } from '../disk-throttle.ts'
-import type { LiveSession, SessionEndReason } from '../live-sessions.ts'
+import type { LiveSession } from '../live-sessions.ts'
 import { CameraSession, type PacketKind } from '../rtsp/camera-session.ts'
 import { toTransportFacts } from '../rtsp/transport-facts.ts'
 import { RtpIntake } from '../rtp/rtp-intake.ts'
 import { MediaWatchdog } from './media-watchdog.ts'
+import { toEndReason, toPullError } from './pull-ending.ts'
 import { PullError, type Pull, type PullDeps, type PullTarget } from './pull.ts'
 
 /** Pulls a camera over RTSP or RTSPS; docs/design/ingest.md has the rules. */
@@ -232,31 +232,4 @@ async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<
   } finally {
     done.abort()
   }
-}
-
-function toEndReason(failure: PullError | null, signal: AbortSignal): SessionEndReason {
-  if (failure === null) {
-    const reason = signal.reason as unknown
-    return typeof reason === 'string' ? (reason as SessionEndReason) : 'shutdown'
-  }
-  switch (failure.reason) {
-    case 'peer-closed':
-    case 'protocol-error':
-      return failure.reason
-    case 'stalled':
-    case 'no-media':
-      return 'no-media'
-    case 'failed':
-      return 'internal'
-    default:
-      return 'connection-error'
-  }
-}
-
-function toPullError(error: unknown): PullError {
-  if (error instanceof PullError) return error
-  if (error instanceof ServiceError && error.kind === 'conflict') {
-    return new PullError('busy', 'Somebody else publishes on the stream.', error)
-  }
-  return new PullError('failed', 'The stream cannot be written.', error)
 }

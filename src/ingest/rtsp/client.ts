@@ -1,10 +1,9 @@
-import { connect, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import type { Socket } from 'node:net'
 import type { EpochMs } from '../../domain/time.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { createDeferred, type Deferred } from '../../platform/deferred.ts'
 import { PullError } from '../pull/pull.ts'
-import { PACED_HIGH_WATER_MARK, ReadPacer } from '../rtmp/read-pacer.ts'
+import { ReadPacer } from '../rtmp/read-pacer.ts'
 import { ClientAuthentication, type Credentials } from './client-authentication.ts'
 import {
   encodeFrame,
@@ -205,70 +204,6 @@ export type RtspClientOptions = {
   readonly throttle: () => Promise<void> | null
 }
 
-export type ConnectTarget = {
-  readonly url: URL
-  readonly verifyCertificate: boolean
-  readonly connectTimeoutMs: number
-}
-
-/** @throws PullError `unreachable` or `tls`; the signal's reason */
-export async function connectSocket(
-  target: ConnectTarget,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<Socket> {
-  signal.throwIfAborted()
-  const { url, verifyCertificate, connectTimeoutMs } = target
-  const isSecure = url.protocol === 'rtsps:'
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const port = Number(url.port === '' ? (isSecure ? 322 : 554) : url.port)
-  const tcp = connect({ host, port, highWaterMark: PACED_HIGH_WATER_MARK } as {
-    host: string
-    port: number
-  })
-  const done = new AbortController()
-  let hasTcp = false
-  let socket: Socket = tcp
-  try {
-    await new Promise<void>((resolve, reject) => {
-      const abandon = () => reject(signal.reason as Error)
-      signal.addEventListener('abort', abandon, { once: true, signal: done.signal })
-      clock.sleep(connectTimeoutMs, done.signal).then(
-        () => reject(new PullError('unreachable', 'The camera cannot be reached in time.')),
-        () => undefined, // connected
-      )
-      tcp.once('error', (error) => reject(toConnectError(error, hasTcp)))
-      tcp.once('connect', () => {
-        hasTcp = true
-        if (!isSecure) {
-          resolve()
-          return
-        }
-        // RFC 6066 §3: an address is no server name.
-        const servername = isIP(host) === 0 ? { servername: host } : { servername: '' }
-        const secure = connectTls({
-          socket: tcp,
-          ...servername,
-          rejectUnauthorized: verifyCertificate,
-          // Old firmware; it is the camera's choice how well it hides.
-          ...(verifyCertificate ? {} : { minVersion: 'TLSv1' }),
-        })
-        socket = secure
-        secure.once('error', (error: Error) => reject(toConnectError(error, true)))
-        secure.once('secureConnect', resolve)
-      })
-    })
-    return socket
-  } catch (error) {
-    socket.once('error', () => undefined)
-    socket.destroy()
-    tcp.destroy()
-    throw error
-  } finally {
-    done.abort()
-  }
-}
-
 const CAMERA_LIMITS: RtspLimits = {
   maxHeaderBytes: 64 * 1024,
   maxBodyBytes: 256 * 1024,
@@ -280,13 +215,6 @@ const MAX_LOGINS = 2
 /** After so long an answer means nothing. */
 const ANSWER_FORGOTTEN_MS = 60_000
 const HARMLESS = new Set(['OPTIONS', 'GET_PARAMETER', 'SET_PARAMETER', 'TEARDOWN'])
-
-function toConnectError(error: Error, hasTcp: boolean): PullError {
-  const { code = 'unknown' } = error as NodeJS.ErrnoException
-  return hasTcp
-    ? new PullError('tls', `No secure connection: ${code}.`, error)
-    : new PullError('unreachable', `The camera cannot be reached: ${code}.`, error)
-}
 
 function toUnauthorised(credentials: Credentials | null): PullError {
   return credentials === null
