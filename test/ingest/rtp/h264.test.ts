@@ -128,6 +128,25 @@ describe('H.264 in RTP (RFC 6184)', () => {
     expect(sink.tracks.map((track) => track.video!.widthPx)).toEqual([322, 64])
   })
 
+  test('parameter sets of a picture that is lost are in force for those behind it', () => {
+    const { sink } = play(
+      SDP,
+      [...frame(0, SPS, PPS, IDR, IDR_REST, IDR_REST), ...frame(3000, P), ...frame(6000, P)],
+      [3],
+    )
+
+    expect(sink.tracks).toHaveLength(1)
+    expect(sink.samples.map(({ pts }) => pts)).toEqual([3000, 6000])
+  })
+
+  test('an SPS whose frame rate is a lie stretches no decode times', () => {
+    const lying = hex('6701400dcfa0a843c4446022000003000200000300781e285301')
+    const { sink } = play(SDP, [...frame(0, lying, PPS, IDR), ...frame(3000, P)])
+
+    expect(sink.samples).toHaveLength(2)
+    expect(sink.samples.every(({ pts, dts }) => dts <= pts && dts > pts - 90_000)).toBe(true)
+  })
+
   test('junk behind an SPS does not matter', () => {
     const { sink } = play(SDP, frame(0, Uint8Array.from([...SPS, 0, 0, 0xde, 0xad]), PPS, IDR))
 

@@ -141,7 +141,11 @@ export class H264Codec implements NalCodec {
       },
       ordering: {
         reorderPictures,
-        frameTicks: frameRate === null ? null : this.#clockRateHz / frameRate,
+        // Rates that nobody films at are lies, and decode times must not be stretched by them.
+        frameTicks:
+          frameRate !== null && frameRate >= 1 && frameRate <= 1000
+            ? this.#clockRateHz / frameRate
+            : null,
       },
     }
   }

@@ -58,6 +58,8 @@ export class NalDepacketiser implements Depacketiser {
   #hasLost = false
   #trustsMarker = true
   #lastTicks: number | null = null
+  /** Read, but not described yet. */
+  #change: Picture['change'] = null
 
   constructor(sink: UnitSink, codec: NalCodec) {
     this.#sink = sink
@@ -105,6 +107,8 @@ export class NalDepacketiser implements Depacketiser {
 
   #close(): void {
     const picture = this.#codec.read(this.#unit)
+    // A picture that is left out may have brought the parameter sets of those behind it.
+    this.#change = picture?.change ?? this.#change
     this.#finish(picture)
     this.#unit.clear()
     this.#arrivedAt = null
@@ -130,9 +134,10 @@ export class NalDepacketiser implements Depacketiser {
   }
 
   #write(picture: Picture): void {
-    if (picture.change !== null) {
-      this.#times.configure(picture.change.ordering)
-      this.#sink.describe(picture.change.format)
+    if (this.#change !== null) {
+      this.#times.configure(this.#change.ordering)
+      this.#sink.describe(this.#change.format)
+      this.#change = null
     }
     if (!picture.isDescribed) {
       this.#sink.drop('no-parameter-sets')
