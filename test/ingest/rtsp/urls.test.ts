@@ -83,8 +83,8 @@ describe('SETUP means', () => {
 
 describe('controls of a camera are relative to', () => {
   const ASKED = 'rtsp://cam:554/cam/realmonitor?channel=1&subtype=0'
-  const base = (headers: Record<string, string>) =>
-    toBaseUrl(ASKED, new Map(Object.entries(headers).map(([name, value]) => [name, [value]])))
+  const base = (headers: object) =>
+    toBaseUrl(ASKED, new Map(Object.entries(headers).map(([name, value]) => [name, [`${value}`]])))
 
   test.each([
     { rule: 'Content-Base', headers: { 'content-base': 'rtsp://cam/a/' }, is: 'rtsp://cam/a/' },
