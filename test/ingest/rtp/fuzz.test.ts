@@ -106,6 +106,23 @@ const FORMATS: readonly Format[] = [
     payloads: ['03aabbcc', '01dd02eeff', 'ff2d' + '00'.repeat(40)],
   },
   {
+    rule: 'VP8',
+    sdp: dynamic('video', 'VP8/90000'),
+    payloadType: 96,
+    payloads: ['1050 00009d012a40003000aabb', '90f0ff01020350 0000ff', '00aabbcc', '10110000aabb'],
+  },
+  {
+    rule: 'VP9',
+    sdp: dynamic('video', 'VP9/90000'),
+    payloadType: 96,
+    payloads: [
+      '0c82498342000 13f00ef0011223344',
+      'aa8123450618 0140 00f00121a1 82498342001 3f00ef00112233',
+      'fc8001030500aabbcc',
+      '0486aabb',
+    ],
+  },
+  {
     rule: 'JPEG',
     sdp: 'm=video 0 RTP/AVP 26\n',
     payloadType: 26,

@@ -18,6 +18,7 @@ import { H265Codec } from './h265.ts'
 import { JpegDepacketiser } from './jpeg.ts'
 import { LatmDepacketiser } from './latm.ts'
 import { NalDepacketiser } from './nal-depacketiser.ts'
+import { VP8, VP9, VpxDepacketiser } from './vpx.ts'
 import { WholePackets } from './whole-packets.ts'
 
 type Opening = {
@@ -73,6 +74,8 @@ const OPENINGS = new Map<string, Opening>([
   ],
   ['H265', H265],
   ['HEVC', H265],
+  ['VP8', { kind: 'video', open: (sink) => new VpxDepacketiser(sink, VP8) }],
+  ['VP9', { kind: 'video', open: (sink) => new VpxDepacketiser(sink, VP9) }],
   ['JPEG', { kind: 'video', open: (sink, _format, media) => new JpegDepacketiser(sink, media) }],
   ['MPEG4-GENERIC', { kind: 'audio', open: (sink, format) => new AacDepacketiser(sink, format) }],
   ['MP4A-LATM', { kind: 'audio', open: (sink, format) => new LatmDepacketiser(sink, format) }],
