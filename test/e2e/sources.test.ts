@@ -1,9 +1,11 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { stringify } from 'yaml'
 import { hasRtspCamera, startRtspCamera } from '../support/rtsp-camera.ts'
 import { scratchDirectory } from '../support/scratch.ts'
 import { eventually, freePort, getJson, ROOT, startService } from '../support/service.ts'
@@ -194,6 +196,86 @@ test('200 sources that are dead or hang cost little and harm nothing', async () 
   expect(JSON.stringify(service.log)).not.toMatch(/unhandled/i)
   expect(JSON.stringify([service.log, answers])).not.toContain(PASSWORD)
 }, 180_000)
+
+describe('what the commands show', () => {
+  const kinora = (directory: string, ...args: string[]) =>
+    spawnSync(process.execPath, [join(ROOT, 'bin/kinora.cjs'), ...args], {
+      cwd: directory,
+      encoding: 'utf8',
+    })
+
+  test('config print hides the secrets of declared sources, config check names the field', async () => {
+    const directory = await scratchDirectory()
+    const writeConfig = (url: string) =>
+      writeFile(
+        join(directory, 'kinora.yaml'),
+        stringify({ sources: [{ stream: 'a', url, password: PASSWORD }] }),
+      )
+
+    await writeConfig(`http://${USER}:hush-hush@cam.test/flv?app=bcs&token=hush-hush`)
+    const printed = kinora(directory, 'config', 'print')
+    await writeConfig('gopher://hush-hush@cam.test/')
+    const checked = kinora(directory, 'config', 'check')
+
+    expect(printed.stdout).toContain('url: http://***@cam.test/flv?app=bcs&token=***')
+    expect(printed.stdout).toContain('password: (set)')
+    expect(printed.stdout).not.toMatch(/hush-hush|Pa55/)
+    expect(checked.status).toBe(1)
+    expect(checked.stderr).toContain('sources.0.url: must begin with')
+    expect(checked.stderr).not.toMatch(/hush-hush|Pa55/)
+  })
+
+  test('a trial that fails says why and exits with 1', async () => {
+    const url = `rtsp://${USER}:hush-hush@127.0.0.1:${await freePort()}/`
+    const directory = await scratchDirectory()
+
+    const tried = kinora(directory, 'sources', 'test', url)
+    const asJson = kinora(directory, 'sources', 'test', url, '--json')
+
+    expect([tried.status, asJson.status]).toEqual([1, 1])
+    expect(tried.stdout).toMatch(/^It does not work \(unreachable\): /)
+    expect(JSON.parse(asJson.stdout)).toMatchObject({ works: false, reason: 'unreachable' })
+    expect(tried.stdout + tried.stderr + asJson.stdout).not.toContain('hush-hush')
+  })
+
+  test.each([
+    { args: ['list', 'a', 'b', 'c'], says: 'too many arguments' },
+    { args: ['test', 'rtsp://c.test/', '--seconds', 'x'], says: '--seconds' },
+    { args: ['update', 'a', '--enable', '--disable'], says: 'not both' },
+    { args: ['add', 'a'], says: 'give the URL' },
+    { args: ['add', 'a', 'rtsp://c.test/', '--transport', 'quic'], says: '--transport' },
+    { args: ['paint', 'a'], says: 'no such action' },
+  ])('kinora sources $args -> $says', async ({ args, says }) => {
+    const { status, stderr } = kinora(await scratchDirectory(), 'sources', ...args)
+
+    expect(status).toBe(2)
+    expect(stderr).toContain(says)
+  })
+
+  test.runIf(existsSync('/proc/self/cmdline'))(
+    'a password among the arguments is not in the list of processes',
+    async () => {
+      const server = createServer()
+      onTestFinished(() => void server.close())
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const url = `rtsp://${USER}:hush-hush@127.0.0.1:${(server.address() as AddressInfo).port}/`
+      const child = spawn(
+        process.execPath,
+        [join(ROOT, 'bin/kinora.cjs'), 'sources', 'test', url],
+        { stdio: 'ignore' },
+      )
+      onTestFinished(() => void child.kill('SIGKILL'))
+
+      const [socket] = (await once(server, 'connection')) as [Socket]
+      const commandLine = await readFile(`/proc/${child.pid}/cmdline`, 'utf8')
+      socket.destroy()
+
+      expect(commandLine).toContain('kinora sources')
+      expect(commandLine).not.toContain('hush-hush')
+    },
+  )
+})
 
 function spellings(secret: string): readonly string[] {
   const basic = Buffer.from(`${USER}:${secret}`).toString('base64')
