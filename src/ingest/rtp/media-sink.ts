@@ -3,6 +3,7 @@ import type { Sample, Track } from '../../domain/track.ts'
 
 /** What the intake needs of the publisher (IngestPublisher fulfils it). */
 export type MediaSink = {
+  /** One entry per track that is to be waited for. */
   expect(kinds: readonly Track['kind'][]): void
   describe(track: Track): void
   write(sample: Sample): void

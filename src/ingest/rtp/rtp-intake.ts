@@ -36,8 +36,7 @@ export class RtpIntake {
       this.#medias.set(media.index, new RtpMedia(deps, options))
     }
     // Metadata may never come; nothing waits for it.
-    const kinds = new Set(medias.map(kindOfFormat))
-    deps.publisher.expect([...kinds].filter((kind) => kind !== 'data'))
+    deps.publisher.expect(medias.map(kindOfFormat).filter((kind) => kind !== 'data'))
   }
 
   /** Whole key frames of video; the watchdog of a pull looks at it. */

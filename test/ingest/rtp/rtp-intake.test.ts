@@ -404,7 +404,7 @@ m=video 0 RTP/AVP 99
 a=rtpmap:99 X-SECRET/90000
 `
   const { sink, intake } = openIntake(sdp)
-  expect(sink.expected).toEqual(['audio'])
+  expect(sink.expected).toEqual(['audio', 'audio'])
   for (const [index, payloadType] of [
     [0, 107],
     [1, 0],
