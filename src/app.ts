@@ -22,7 +22,13 @@ import { openDataStreams, type DataStreams } from './datastream/index.ts'
 import { openDetector, resolveModel } from './detect/index.ts'
 import { readDeclaredSources } from './declared-sources.ts'
 import { startDetectionPipeline } from './detection-pipeline.ts'
-import { LiveSessions, LoginLimiter, pullOf, startSources } from './ingest/index.ts'
+import {
+  LiveSessions,
+  LoginLimiter,
+  pullOf,
+  setSessionGauges,
+  startSources,
+} from './ingest/index.ts'
 import { startNotifier } from './notify/index.ts'
 import { createEvents } from './observe/events.ts'
 import type { Log } from './observe/log.ts'
@@ -287,6 +293,7 @@ async function startParts(
         if (stream === undefined) continue
         metrics.archiveStoredBytes.set({ stream }, usage.bytes)
         metrics.archiveWriteRate.set({ stream }, usage.writeBytesPerSecond)
+      setSessionGauges(metrics, sessions.list())
         metrics.archiveRetentionReached.set(
           { stream },
           usage.retentionReachedInSeconds ?? Number.POSITIVE_INFINITY,

@@ -1,5 +1,6 @@
 export type { IngestDeps } from './ingest-deps.ts'
 export { LiveSessions } from './live-sessions.ts'
+export { setSessionGauges } from './session-gauges.ts'
 export type { IngestSession, TrackInfo } from './session-info.ts'
 export { startRtmpServer, type RtmpServerDeps, type RtmpServerOptions } from './rtmp/server.ts'
 export { pullOf } from './sources/pull-of.ts'

@@ -1,3 +1,4 @@
+import type { StreamId } from '../domain/stream.ts'
 import type { EpochMs } from '../domain/time.ts'
 import type { StreamInfo } from '../registry/index.ts'
 import type { SessionDeps } from './ingest-deps.ts'
@@ -14,6 +15,8 @@ export class LiveSessions {
   readonly #options: LiveSessionsOptions
   readonly #claims: StreamClaims
   readonly #sessions = new Set<LiveSession<SessionPublisher>>()
+  /** How often streams were published before, of those that were so last. */
+  readonly #former = new Map<StreamId, Reconnects>()
 
   constructor(deps: SessionDeps, options: LiveSessionsOptions = {}) {
     this.#deps = deps
@@ -59,10 +62,22 @@ export class LiveSessions {
     const publisher = makePublisher({ ...this.#deps, writer: claim.writer }, info)
     const session = new LiveSession(this.#deps, claim, publisher, {
       ...request,
-      onEnded: () => this.#sessions.delete(session),
+      onEnded: (reason) => {
+        this.#sessions.delete(session)
+        this.#remember(info.streamId, reason)
+      },
     })
+    session.noteReconnects(this.#former.get(info.streamId) ?? { count: 0, lastReason: null })
     this.#sessions.add(session)
     return session
+  }
+
+  #remember(streamId: StreamId, lastReason: SessionEndReason): void {
+    const count = (this.#former.get(streamId)?.count ?? 0) + 1
+    this.#former.delete(streamId)
+    this.#former.set(streamId, { count, lastReason })
+    const [oldest] = this.#former.keys()
+    if (this.#former.size > MAX_REMEMBERED) this.#former.delete(oldest!)
   }
 }
 
@@ -87,7 +102,7 @@ export class LiveSession<P extends SessionPublisher = IngestPublisher> {
     deps.events.sessionStarted(this.#name)
   }
 
-  /** Of a pull: whoever tries again tells it here as soon as the session is there. */
+  /** Of a pull, instead of the sessions before: whoever tries again knows of failed attempts too. */
   noteReconnects(reconnects: Reconnects): void {
     this.#reconnects = reconnects
   }
@@ -115,7 +130,7 @@ export class LiveSession<P extends SessionPublisher = IngestPublisher> {
     try {
       await this.#claim.release(() => this.publisher.end())
     } finally {
-      this.#options.onEnded()
+      this.#options.onEnded(reason)
       this.#deps.events.sessionEnded({ ...this.#name, reason })
     }
   }
@@ -169,8 +184,9 @@ export type SessionPublisher = {
 }
 
 type LiveSessionOptions = SessionRequest & {
-  readonly onEnded: () => void
+  readonly onEnded: (reason: SessionEndReason) => void
 }
 
+const MAX_REMEMBERED = 1_000
 const DEFAULT_FRAGMENT_TARGET_MS = 2_000
 const DEFAULT_MAX_FRAGMENT_MS = 20_000

@@ -24,7 +24,7 @@ export type IngestProtocol =
 
 /** Of a stream's publisher, since the service started or its source was changed. */
 export type Reconnects = {
-  /** Attempts after the first one, failed ones included. */
+  /** Sessions before this one; of a pull, attempts after the first one, failed ones included. */
   readonly count: number
   /** Why the last attempt before this session ended: a `PullFailure` or `SessionEndReason`. */
   readonly lastReason: string | null

@@ -46,6 +46,37 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
     ingestLosses: counter('kinora_ingest_losses_total', 'Places where media was lost on the way', [
       'stream',
     ]),
+    ingestBitrate: gauge(
+      'kinora_ingest_bitrate_bits_per_second',
+      'Of sessions that are on, over the last five seconds',
+      ['stream'],
+    ),
+    ingestFrameRate: gauge(
+      'kinora_ingest_frames_per_second',
+      'Of video of sessions that are on, over the last five seconds',
+      ['stream'],
+    ),
+    ingestGop: gauge('kinora_ingest_gop_seconds', 'Between the last two key frames', ['stream']),
+    ingestGopMax: gauge('kinora_ingest_gop_max_seconds', 'Longest GOP of the session', ['stream']),
+    ingestDrift: gauge(
+      'kinora_ingest_clock_drift_ppm',
+      'How fast the clock of the producer gains on ours',
+      ['stream'],
+    ),
+    ingestJitter: gauge('kinora_ingest_jitter_seconds', 'Of RTP, the largest of the tracks', [
+      'stream',
+    ]),
+    ingestPackets: gauge('kinora_ingest_packets_received', 'RTP packets of the session', [
+      'stream',
+    ]),
+    ingestPacketsLost: gauge('kinora_ingest_packets_lost', 'RTP packets lost in the session', [
+      'stream',
+    ]),
+    ingestReconnects: gauge(
+      'kinora_ingest_reconnects',
+      'How often the publisher of a session that is on had to begin again',
+      ['stream'],
+    ),
     archiveFragments: counter('kinora_archive_fragments_total', 'Fragments persisted', ['stream']),
     archiveBytes: counter('kinora_archive_written_bytes_total', 'Chunk bytes written', ['stream']),
     archiveWrites: counter('kinora_archive_writes_total', 'Write calls to chunks and indexes', []),
