@@ -1,10 +1,7 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { epochMs } from '../../src/domain/time.ts'
 import { FLUSH_INTERVAL_MS, FlushRounds } from '../../src/archive/flush-rounds.ts'
 import { ManualClock } from '../support/manual-clock.ts'
-
-const DAY_MS = 86_400_000
 
 /** Writers that join at these times, and what the clock said when each was flushed. */
 async function flushedAt(joins: readonly number[]): Promise<readonly number[]> {
@@ -69,26 +66,4 @@ test('who left is not flushed, and may come again', async () => {
   await turnOfTheLoop()
 
   expect(flushes).toBe(1)
-})
-
-test.each([-DAY_MS, DAY_MS])('a clock that is set by %d ms leaves nobody waiting', async (step) => {
-  const time = new ManualClock()
-  let setBy = 0
-  using rounds = new FlushRounds({
-    now: () => epochMs(time.now() + setBy),
-    sleep: (ms, signal) => time.sleep(ms, signal),
-  })
-  let flushes = 0
-  const writer = () => ({ flush: () => void flushes++ })
-  rounds.join(writer())
-  time.advance(FLUSH_INTERVAL_MS)
-  await turnOfTheLoop()
-  setBy = step
-  rounds.join(writer())
-  rounds.join(writer())
-
-  time.advance(FLUSH_INTERVAL_MS)
-  await turnOfTheLoop()
-
-  expect(flushes).toBe(3)
 })
