@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { fileURLToPath } from 'node:url'
+import { parsePolicy, type Policy } from './api/auth/index.ts'
 import { registerConsole } from './api/console/index.ts'
 import {
   createAccess,
@@ -21,6 +22,7 @@ import { openMetaLeases } from './consume/index.ts'
 import { openDataStreams, type DataStreams } from './datastream/index.ts'
 import { openDetector, resolveModel } from './detect/index.ts'
 import { readDeclaredSources } from './declared-sources.ts'
+import { ServiceError } from './domain/errors.ts'
 import { startDetectionPipeline } from './detection-pipeline.ts'
 import {
   LiveSessions,
@@ -158,7 +160,10 @@ async function startParts(
     ),
   )
   const dataStreams = keep(
-    await openDataStreams({ directory: inData('datastream'), meta, ...observed }, {}),
+    await openDataStreams(
+      { directory: inData('datastream'), meta, ...observed },
+      config.dataStreams,
+    ),
   )
   const { resultsStream, resultsRetentionHours } = config.detection
   if (!dataStreams.list().includes(resultsStream)) {
@@ -267,6 +272,7 @@ async function startParts(
   const kinesis = createKinesisApi({
     dataStreams,
     accessKeys: secretOf,
+    identityPolicies: readPolicies(config),
     iteratorKey: sealingKey,
     region: config.aws.region,
     accountId: config.aws.accountId,
@@ -287,13 +293,13 @@ async function startParts(
     notReady: () => (stopping ? 'stopping' : null),
     refreshGauges: async () => {
       notifier.refreshGauges()
+      setSessionGauges(metrics, sessions.list())
       const { disk, streams } = await archive.space()
       for (const usage of streams) {
         const stream = registry.findById(usage.streamId)?.name
         if (stream === undefined) continue
         metrics.archiveStoredBytes.set({ stream }, usage.bytes)
         metrics.archiveWriteRate.set({ stream }, usage.writeBytesPerSecond)
-      setSessionGauges(metrics, sessions.list())
         metrics.archiveRetentionReached.set(
           { stream },
           usage.retentionReachedInSeconds ?? Number.POSITIVE_INFINITY,
@@ -383,6 +389,24 @@ function readTls(section: {
   }
   createSecureContext(tls)
   return tls
+}
+
+/** By access key. @throws ServiceError `invalid-argument`/`InvalidConfig` */
+function readPolicies({ auth }: Config): (accessKeyId: string) => Policy | null {
+  const policies = new Map<string, Policy>()
+  for (const { accessKeyId, policy } of auth.accessKeys) {
+    if (policy === undefined) continue
+    const parsed = parsePolicy(JSON.stringify(policy))
+    if ('problem' in parsed) {
+      throw new ServiceError(
+        'invalid-argument',
+        'InvalidConfig',
+        `auth.accessKeys: the policy of ${accessKeyId} is not valid: ${parsed.problem}`,
+      )
+    }
+    policies.set(accessKeyId, parsed)
+  }
+  return (accessKeyId) => policies.get(accessKeyId) ?? null
 }
 
 function hostsOf(config: Config): string[] {

@@ -73,6 +73,17 @@ export const configSchema = Type.Object(
           {
             accessKeyId: Type.String({ pattern: '^[A-Za-z0-9]{16,128}$' }),
             secretAccessKey: Type.String({ minLength: 16 }),
+            policy: Type.Optional(
+              Type.Object(
+                {},
+                {
+                  additionalProperties: true,
+                  description:
+                    'IAM policy (Statement with Effect, Action, Resource) that says what the key ' +
+                    'may do with data streams; absent: everything.',
+                },
+              ),
+            ),
           },
           { additionalProperties: false },
         ),
@@ -87,6 +98,24 @@ export const configSchema = Type.Object(
     aws: section({
       region: Type.String({ default: 'us-east-1', pattern: '^[a-z0-9-]+$' }),
       accountId: Type.String({ default: '000000000000', pattern: '^[0-9]{12}$' }),
+    }),
+    dataStreams: section({
+      maxShards: Type.Integer({
+        default: 10_000,
+        minimum: 1,
+        description: 'Open shards of all data streams together.',
+      }),
+      capacity: Type.Union([Type.Literal('off'), Type.Literal('report'), Type.Literal('enforce')], {
+        default: 'off',
+        description:
+          'The limits per shard of Kinesis (1 MiB or 1,000 records in, 2 MiB or 5 polls out per ' +
+          'second): off, report (count only) or enforce.',
+      }),
+      quotas: Type.Union([Type.Literal('off'), Type.Literal('enforce')], {
+        default: 'off',
+        description:
+          'The quotas per day of Kinesis on resharding and mode changes: off or enforce.',
+      }),
     }),
     archive: section({
       defaultRetentionHours: Type.Integer({

@@ -56,6 +56,12 @@ export interface DataStreams extends AsyncDisposable {
   /** Where an iterator of the given kind starts. Positions are plain values; the edge seals them. */
   seek(name: string, shardId: string, start: IteratorStart): Promise<ShardPosition>
   read(position: ShardPosition, limits: ReadLimits): Promise<ReadResult>
+  /**
+   * As {@link read}, within what pollers of a shard may have together.
+   *
+   * @throws `limit-exceeded`/`ProvisionedThroughputExceededException` where limits are enforced
+   */
+  poll(position: ShardPosition, limits: ReadLimits): Promise<ReadResult>
   /** The applications that are registered for enhanced fan-out. */
   consumers(name: string): StreamConsumers
   /**

@@ -17,15 +17,19 @@ import type {
   StoredRecord,
   SubscriptionEvent,
 } from './data-streams.ts'
+import { Measure } from './measure.ts'
+import { peakKey, watchTraffic } from './on-demand.ts'
+import type { OnDemandStep } from './plan-on-demand.ts'
 import { nodeDisk } from './log-disk.ts'
 import { OpenStream } from './open-stream.ts'
 import { PartialPutError } from './partial-put-error.ts'
 import { planMerge, planSplit, planUniformScaling } from './plan-reshard.ts'
 import { pushRecords } from './push-records.ts'
-import { putRecords } from './put-records.ts'
-import { newestIn, readIn, seekIn } from './read-records.ts'
+import { putRecords, rateExceeded } from './put-records.ts'
+import { bytesOf, newestIn, readIn, seekIn } from './read-records.ts'
 import { beingChanged, reshard } from './reshard.ts'
-import { toHorizon } from './shard.ts'
+import { toHorizon, toShardId } from './shard.ts'
+import { READ_BYTES_PER_SECOND } from './shard-capacity.ts'
 import {
   folderOf,
   folderOfShard,
@@ -50,11 +54,13 @@ import {
   type StreamRow,
 } from './stream-rows.ts'
 import { Subscriptions } from './subscriptions.ts'
+import { TokenBucket } from './token-bucket.ts'
 import { trimForever } from './trim-streams.ts'
 
 const DEFAULTS: DataStreamsOptions = {
   maxShards: 10_000,
   trimIntervalMs: 60_000,
+  capacity: 'off',
   quotas: 'off',
   segment: {},
 }
@@ -64,7 +70,11 @@ export async function openDataStreams(
   parts: DataStreamsParts,
   options: Partial<DataStreamsOptions> = {},
 ): Promise<DataStreams> {
-  const streams = new SegmentedDataStreams({ ...parts, options: { ...DEFAULTS, ...options } })
+  const streams = new SegmentedDataStreams({
+    ...parts,
+    options: { ...DEFAULTS, ...options },
+    measure: new Measure(parts.metrics),
+  })
   await streams.start()
   return streams
 }
@@ -80,6 +90,7 @@ class SegmentedDataStreams implements DataStreams {
   #creating: Promise<unknown> = Promise.resolve()
   readonly #stopping = new AbortController()
   #trimming: Promise<void> = Promise.resolve()
+  #watching: Promise<void> = Promise.resolve()
   readonly #subscriptions: Subscriptions
 
   constructor(parts: StoreParts) {
@@ -98,6 +109,8 @@ class SegmentedDataStreams implements DataStreams {
     }
     const streams = () => this.#streams.values()
     this.#trimming = trimForever(this.#parts, streams, this.#stopping.signal)
+    const take = (stream: OpenStream, step: OnDemandStep) => this.#takeStep(stream, step)
+    this.#watching = watchTraffic(this.#parts, streams, take, this.#stopping.signal)
   }
 
   async #open({ stream, shards }: StoredStream): Promise<OpenStream> {
@@ -162,7 +175,8 @@ class SegmentedDataStreams implements DataStreams {
     this.#busy.add(name)
     try {
       const shards = stream.shards.map((shard) => shard.row)
-      const batch = deletionBatch({ stream: stream.row, shards }, stream.consumers.rowsToDelete())
+      const rows = [...stream.consumers.rowsToDelete(), peakKey(stream.row.createdAt)]
+      const batch = deletionBatch({ stream: stream.row, shards }, rows)
       if (!(await this.#parts.meta.commit(batch))) throw beingChanged(name)
       this.#streams.delete(name)
       stream.gone.abort(notFound(name))
@@ -230,6 +244,12 @@ class SegmentedDataStreams implements DataStreams {
     })
   }
 
+  async #takeStep({ row: { name } }: OpenStream, step: OnDemandStep): Promise<void> {
+    const shardId = toShardId(step.number)
+    if (step.kind === 'split') await this.split(name, shardId, step.at)
+    else await this.merge(name, shardId, toShardId(step.adjacent))
+  }
+
   async #reshard(
     name: string,
     plan: Parameters<typeof reshard>[2],
@@ -294,9 +314,26 @@ class SegmentedDataStreams implements DataStreams {
   }
 
   async read(position: ShardPosition, limits: ReadLimits): Promise<ReadResult> {
-    const { metrics, clock } = this.#parts
-    const read = await readIn(this.#generationOf(position), position, limits, clock.now())
-    metrics.datastreamRecordsOut.inc({ stream: position.stream }, read.records.length)
+    const stream = this.#generationOf(position)
+    const read = await readIn(stream, position, limits, this.#parts.clock.now())
+    const { records } = read
+    this.#parts.measure.read(stream, position.shardId, records.length, bytesOf(records))
+    return read
+  }
+
+  async poll(position: ShardPosition, limits: ReadLimits): Promise<ReadResult> {
+    const { clock, options, measure } = this.#parts
+    const stream = this.#generationOf(position)
+    const { capacity, info } = stream.shard(position.shardId)
+    const startedAt = performance.now()
+    if (options.capacity !== 'off' && !capacity.takePoll(clock.now())) {
+      measure.readThrottled(stream, info.shardId)
+      if (options.capacity === 'enforce') throw rateExceeded(position.stream, info.shardId)
+    }
+    const read = await this.read(position, limits)
+    if (options.capacity !== 'off') capacity.chargeRead(bytesOf(read.records), clock.now())
+    const seconds = (performance.now() - startedAt) / 1000
+    measure.polled(stream, info.shardId, { seconds, ageMs: read.millisBehindLatest })
     return read
   }
 
@@ -331,6 +368,10 @@ class SegmentedDataStreams implements DataStreams {
       read: (from, limits) => this.read(from, limits),
       endedBy: [signal, takenOver, stream.gone.signal, this.#stopping.signal],
       onEnd: close,
+      bytes:
+        this.#parts.options.capacity === 'enforce'
+          ? new TokenBucket(READ_BYTES_PER_SECOND, this.#parts.clock.now())
+          : null,
     })
   }
 
@@ -340,7 +381,7 @@ class SegmentedDataStreams implements DataStreams {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(new Error('the data streams are closed'))
-    await this.#trimming
+    await Promise.all([this.#trimming, this.#watching])
     await this.#creating
     for (const stream of this.#streams.values()) {
       for (const shard of stream.shards) await shard[Symbol.asyncDispose]()

@@ -1,6 +1,8 @@
 import type { Clock } from '../platform/clock.ts'
 import type { ReadLimits, ReadResult, ShardPosition, SubscriptionEvent } from './data-streams.ts'
 import type { OpenStream } from './open-stream.ts'
+import { bytesOf } from './read-records.ts'
+import type { TokenBucket } from './token-bucket.ts'
 
 /** One event holds at most so much, unless a single record is larger. */
 const EVENT_LIMITS: ReadLimits = { maxRecords: 10_000, maxBytes: 1024 * 1024 }
@@ -17,6 +19,8 @@ export type PushOptions = {
   /** The first of them that aborts ends it, with its reason. */
   readonly endedBy: readonly AbortSignal[]
   readonly onEnd: () => void
+  /** What one subscriber may get; `null`: all that it can take. */
+  readonly bytes: TokenBucket | null
 }
 
 /**
@@ -56,6 +60,12 @@ export async function* pushRecords(
       }
       if (isLast) return
       position = next
+      if (options.bytes !== null && records.length > 0) {
+        options.bytes.take(bytesOf(records), clock.now())
+        const debtMs = options.bytes.debtMs(clock.now())
+        // Ends early only with the subscription, which the next turn tells.
+        if (debtMs > 0) await clock.sleep(debtMs, ended.signal).catch(() => undefined)
+      }
       if (millisBehindLatest === 0) await doorbell.rung()
     }
   } finally {

@@ -21,10 +21,13 @@ export async function putRecords(
   refuseTooLarge(stream.row, records)
   while (stream.pause !== null) await stream.pause
   stream.gone.signal.throwIfAborted()
+  const startedAt = performance.now()
   const arrivedAt = parts.clock.now()
   const outcomes = new Array<PutOutcome>(records.length)
+  const shares = shareOut(stream, records)
+  if (parts.options.capacity !== 'off') throttle(parts, stream, { records, shares, outcomes })
   await Promise.all(
-    [...shareOut(stream, records)].map(async ([shard, positions]) => {
+    [...shares].map(async ([shard, positions]) => {
       const batch = positions.map((i) => toEntry(records[i]!, arrivedAt))
       const { shardId } = shard.info
       try {
@@ -37,26 +40,64 @@ export async function putRecords(
       }
     }),
   )
+  parts.measure.putTook(stream, (performance.now() - startedAt) / 1000)
   return outcomes
 }
 
+/** Takes out of the shares what is over the limits of its shard, where these are enforced. */
+function throttle(
+  { options, clock, measure }: StoreParts,
+  stream: OpenStream,
+  put: {
+    readonly records: readonly RecordToPut[]
+    readonly shares: Map<Shard, number[]>
+    readonly outcomes: PutOutcome[]
+  },
+): void {
+  const now = clock.now()
+  for (const [shard, positions] of put.shares) {
+    const { shardId } = shard.info
+    const admitted = positions.filter((position) => {
+      if (shard.capacity.takeRecord(sizeOf(put.records[position]!), now)) return true
+      measure.writeThrottled(stream, shardId)
+      if (options.capacity === 'report') return true
+      put.outcomes[position] = { shardId, error: rateExceeded(stream.row.name, shardId) }
+      return false
+    })
+    if (admitted.length > 0) put.shares.set(shard, admitted)
+    else put.shares.delete(shard)
+  }
+}
+
+export function rateExceeded(stream: string, shardId: string): ServiceError {
+  return new ServiceError(
+    'limit-exceeded',
+    'ProvisionedThroughputExceededException',
+    `Rate exceeded for shard ${shardId} in stream ${stream}.`,
+    { context: { stream, shardId } },
+  )
+}
+
 async function append(
-  { metrics, events }: StoreParts,
+  { measure, events }: StoreParts,
   stream: OpenStream,
   shard: Shard,
   batch: readonly LogEntryToAppend[],
 ): Promise<readonly string[]> {
-  const { name } = stream.row
+  const { shardId } = shard.info
   try {
     const numbers = await shard.append(batch)
-    metrics.datastreamRecordsIn.inc({ stream: name }, batch.length)
-    const bytes = batch.reduce((sum, { key, data }) => sum + key.length + data.byteLength, 0)
-    metrics.datastreamBytesIn.inc({ stream: name }, bytes)
+    let sizeBytes = 0
+    for (const { key, data } of batch) {
+      const bytes = key.length + data.byteLength
+      sizeBytes += bytes
+      shard.traffic.add(key, bytes)
+    }
+    measure.put(stream, shardId, batch.length, sizeBytes)
     return numbers
   } catch (error) {
     stream.gone.signal.throwIfAborted()
-    const { shardId } = shard.info
-    events.recordsNotStored({ stream: name, shardId, count: batch.length, error })
+    events.recordsNotStored({ stream: stream.row.name, shardId, count: batch.length, error })
     throw error
   }
 }
@@ -79,8 +120,8 @@ function toEntry(record: RecordToPut, arrivedAt: EpochMs): LogEntryToAppend {
 
 function refuseTooLarge(row: StreamRow, records: readonly RecordToPut[]): void {
   const most = row.maxRecordKiB * 1024
-  for (const { data, partitionKey } of records) {
-    const bytes = data.byteLength + Buffer.byteLength(partitionKey)
+  for (const record of records) {
+    const bytes = sizeOf(record)
     if (bytes <= most) continue
     throw new ServiceError(
       'invalid-argument',
@@ -88,4 +129,8 @@ function refuseTooLarge(row: StreamRow, records: readonly RecordToPut[]): void {
       `A record of ${bytes} bytes, its partition key included, exceeds the ${most} bytes of the stream.`,
     )
   }
+}
+
+function sizeOf({ data, partitionKey }: RecordToPut): number {
+  return data.byteLength + Buffer.byteLength(partitionKey)
 }

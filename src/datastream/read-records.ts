@@ -66,6 +66,12 @@ export async function readIn(
   }
 }
 
+export function bytesOf(records: readonly StoredRecord[]): number {
+  return records.reduce((sum, { data, partitionKey }) => {
+    return sum + data.byteLength + partitionKey.length
+  }, 0)
+}
+
 /** The last `count` records of all shards by arrival, newest first. */
 export async function newestIn(
   stream: OpenStream,

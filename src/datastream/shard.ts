@@ -3,7 +3,9 @@ import type { ReadLimits, ShardInfo, StoredRecord } from './data-streams.ts'
 import { toDecimal } from './hash-range.ts'
 import { END_INDEX, shardRenderer } from './sequence-number.ts'
 import { RecordTail } from './record-tail.ts'
+import { ShardCapacity } from './shard-capacity.ts'
 import type { LogEntry, LogEntryToAppend, ShardLog } from './shard-log.ts'
+import { ShardTraffic } from './shard-traffic.ts'
 import type { ShardRow } from './stream-rows.ts'
 
 /** Records read of a shard, and the index to read next. */
@@ -17,6 +19,8 @@ type Waiter = { readonly index: number; readonly wake: () => void }
 /** One shard at work: its row, its log, the numbers its records get, and who waits for records. */
 export class Shard {
   readonly log: ShardLog
+  readonly capacity: ShardCapacity
+  readonly traffic: ShardTraffic
   #row: ShardRow
   #info: ShardInfo
   readonly #render: (index: number, recordedAt: number) => string
@@ -25,8 +29,10 @@ export class Shard {
   readonly #followers = new Set<() => void>()
   readonly #tail = new RecordTail(MAX_TAIL_BYTES)
 
-  constructor(row: ShardRow, log: ShardLog) {
+  constructor(row: ShardRow, log: ShardLog, now: EpochMs) {
     this.log = log
+    this.capacity = new ShardCapacity(now)
+    this.traffic = new ShardTraffic(now)
     this.#row = row
     this.#render = shardRenderer(row.number, toSeconds(row.createdAt))
     this.#info = this.#toInfo()

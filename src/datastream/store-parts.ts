@@ -5,6 +5,7 @@ import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { MetaStore } from '../platform/meta-store.ts'
+import type { Measure } from './measure.ts'
 import { openSegmentLog, type SegmentLogOptions } from './segment-log.ts'
 import { Shard, toShardId } from './shard.ts'
 import type { ShardRow, StreamRow } from './stream-rows.ts'
@@ -25,13 +26,21 @@ export type DataStreamsOptions = {
   readonly maxShards: number
   /** How often segments that expired are removed. Readers never see an expired record anyway. */
   readonly trimIntervalMs: number
+  /**
+   * The limits per shard: refuse what is over them, only count it, or neither. In force for the
+   * Kinesis API's records and polls, and for subscriptions.
+   */
+  readonly capacity: 'enforce' | 'report' | 'off'
   /** Whether to refuse what goes beyond the quotas per day of the service. */
   readonly quotas: 'enforce' | 'off'
   readonly segment: Partial<SegmentLogOptions>
 }
 
 /** What the parts of the store share. */
-export type StoreParts = DataStreamsParts & { readonly options: DataStreamsOptions }
+export type StoreParts = DataStreamsParts & {
+  readonly options: DataStreamsOptions
+  readonly measure: Measure
+}
 
 /** Logs that are opened at the same time. */
 const OPENING = 16
@@ -51,6 +60,7 @@ export async function openShards(
 
 async function openShard(parts: StoreParts, stream: StreamRow, row: ShardRow): Promise<Shard> {
   const { events, metrics, options } = parts
+  const now = parts.clock.now()
   const names = { stream: stream.name, shardId: toShardId(row.number) }
   try {
     const log = await openSegmentLog(folderOfShard(parts, stream.createdAt, row.number), {
@@ -58,11 +68,11 @@ async function openShard(parts: StoreParts, stream: StreamRow, row: ShardRow): P
       onCut: (cut) => events.shardLogRecovered({ ...names, ...cut }),
       ...options.segment,
     })
-    return new Shard(row, log)
+    return new Shard(row, log, now)
   } catch (error) {
     // The other shards must start; this one answers everybody with what is wrong with it.
     parts.log.error({ ...names, err: error }, 'a shard log cannot be opened')
-    return new Shard(row, createUnreadableLog(error))
+    return new Shard(row, createUnreadableLog(error), now)
   }
 }
 

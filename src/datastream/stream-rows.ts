@@ -172,14 +172,14 @@ export function shardGarbageGoneBatch(createdAt: EpochMs, number: number): MetaB
 /** The garbage row comes with the deletion, so that no crash leaves files that nobody knows. */
 export function deletionBatch(
   { stream, shards }: StoredStream,
-  consumerKeys: readonly MetaKey[],
+  others: readonly MetaKey[],
 ): MetaBatch {
   return {
     conditions: [{ key: streamKey(stream.name), equals: stream }],
     deletes: [
       streamKey(stream.name),
       ...shards.map((shard) => shardKey(stream.createdAt, shard.number)),
-      ...consumerKeys,
+      ...others,
     ],
     puts: [{ key: garbageKey(stream.createdAt), value: stream.name }],
   }

@@ -156,6 +156,18 @@ export function createEvents(log: Log, metrics: Metrics) {
       metrics.datastreamLogRecoveries.inc({ stream: e.stream })
       log.warn(e, 'torn tail of a shard log cut off')
     },
+    /** One key makes up most of what a busy shard takes; splitting the shard cannot help. */
+    hotKey(e: {
+      stream: string
+      shardId: string
+      key: string
+      share: number
+      bytesPerSecond: number
+      recordsPerSecond: number
+    }) {
+      metrics.datastreamHotKeys.inc({ stream: e.stream, shard: e.shardId })
+      log.warn(e, 'one key makes a shard hot')
+    },
     recordsNotStored(e: { stream: string; shardId: string; count: number; error: unknown }) {
       metrics.datastreamRecordsNotStored.inc({ stream: e.stream }, e.count)
       log.error({ ...e, error: undefined, err: e.error }, 'records not stored')

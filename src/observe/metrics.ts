@@ -159,6 +159,74 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
     datastreamRecordsOut: counter('kinora_datastream_records_out_total', 'Records read', [
       'stream',
     ]),
+    datastreamBytesOut: counter('kinora_datastream_bytes_out_total', 'Bytes read', ['stream']),
+    datastreamWriteThrottled: counter(
+      'kinora_datastream_write_throttled_records_total',
+      'Records over the write limits of their shard (WriteProvisionedThroughputExceeded)',
+      ['stream'],
+    ),
+    datastreamReadThrottled: counter(
+      'kinora_datastream_read_throttled_calls_total',
+      'GetRecords calls over the read limits of their shard (ReadProvisionedThroughputExceeded)',
+      ['stream'],
+    ),
+    datastreamIteratorAgeMs: gauge(
+      'kinora_datastream_iterator_age_milliseconds',
+      'Age of the last record that GetRecords returned; 0: caught up (GetRecords.IteratorAgeMilliseconds)',
+      ['stream'],
+    ),
+    datastreamPutSeconds: histogram(
+      'kinora_datastream_put_seconds',
+      'Put of one or more records to the answer of the disk (PutRecords.Latency)',
+      ['stream'],
+      [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    ),
+    datastreamReadSeconds: histogram(
+      'kinora_datastream_read_seconds',
+      'Read of records (GetRecords.Latency)',
+      ['stream'],
+      [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    ),
+    datastreamHotKeys: counter(
+      'kinora_datastream_hot_keys_total',
+      'Minutes in which one key made up most of what a busy shard took',
+      ['stream', 'shard'],
+    ),
+    datastreamShardRecordsIn: counter(
+      'kinora_datastream_shard_records_in_total',
+      'Records put, where enhanced monitoring is on (IncomingRecords)',
+      ['stream', 'shard'],
+    ),
+    datastreamShardBytesIn: counter(
+      'kinora_datastream_shard_bytes_in_total',
+      'Bytes put, where enhanced monitoring is on (IncomingBytes)',
+      ['stream', 'shard'],
+    ),
+    datastreamShardRecordsOut: counter(
+      'kinora_datastream_shard_records_out_total',
+      'Records read, where enhanced monitoring is on (OutgoingRecords)',
+      ['stream', 'shard'],
+    ),
+    datastreamShardBytesOut: counter(
+      'kinora_datastream_shard_bytes_out_total',
+      'Bytes read, where enhanced monitoring is on (OutgoingBytes)',
+      ['stream', 'shard'],
+    ),
+    datastreamShardWriteThrottled: counter(
+      'kinora_datastream_shard_write_throttled_records_total',
+      'Records over the limits, where enhanced monitoring is on',
+      ['stream', 'shard'],
+    ),
+    datastreamShardReadThrottled: counter(
+      'kinora_datastream_shard_read_throttled_calls_total',
+      'Calls over the limits, where enhanced monitoring is on',
+      ['stream', 'shard'],
+    ),
+    datastreamShardIteratorAgeMs: gauge(
+      'kinora_datastream_shard_iterator_age_milliseconds',
+      'Age of the last record returned, where enhanced monitoring is on (IteratorAgeMilliseconds)',
+      ['stream', 'shard'],
+    ),
     datastreamRecordsNotStored: counter(
       'kinora_datastream_records_not_stored_total',
       'Records refused because the disk failed or was too slow',

@@ -25,7 +25,7 @@ export const getRecords = defineOperation(
       throw invalid('StreamARN and ShardIterator must name the same stream.')
     }
     const maxRecords = input.Limit ?? MAX_RECORDS
-    const read = await dataStreams.read(position, { maxRecords, maxBytes: MAX_BYTES })
+    const read = await dataStreams.poll(position, { maxRecords, maxBytes: MAX_BYTES })
     refuseDryRun(input.DryRun)
     return {
       Records: read.records.map((record) => toRecordMember(record, codec)),

@@ -1,5 +1,7 @@
+import { ServiceError } from '../../domain/errors.ts'
 import type { PutOutcome } from '../../datastream/index.ts'
 import { refuseDryRun } from './dry-run.ts'
+import { toWireError } from './errors.ts'
 import { boolean, list, required, structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { recordMembers, refuseRecords, toRecordToPut, type RecordInput } from './record-input.ts'
@@ -24,11 +26,13 @@ export const putRecords = defineOperation(
     refuseLargeRequest(input.Records)
     refuseDryRun(input.DryRun)
     const outcomes = await service.dataStreams.putEach(name, input.Records.map(toRecordToPut))
-    const failed = outcomes.find((outcome) => 'error' in outcome)
-    if (failed !== undefined && outcomes.every((outcome) => 'error' in outcome)) throw failed.error
+    const failed = outcomes.find((outcome) => 'error' in outcome && !isThrottled(outcome.error))
+    if (failed !== undefined && outcomes.every((outcome) => 'error' in outcome)) {
+      throw (failed as { readonly error: unknown }).error
+    }
     return {
       FailedRecordCount: outcomes.filter((outcome) => 'error' in outcome).length,
-      Records: outcomes.map(toEntry),
+      Records: outcomes.map((outcome) => toEntry(outcome, service.accountId)),
     }
   },
 )
@@ -41,9 +45,17 @@ function refuseLargeRequest(records: readonly RecordInput[]): void {
   if (bytes > MAX_REQUEST_BYTES) throw invalid('Records size exceeds 10 MB limit')
 }
 
-function toEntry(outcome: PutOutcome) {
-  if ('error' in outcome) {
-    return { ErrorCode: 'InternalFailure', ErrorMessage: 'Internal Service Failure' }
+function isThrottled(error: unknown): boolean {
+  return error instanceof ServiceError && error.code === 'ProvisionedThroughputExceededException'
+}
+
+/** An entry's error is one of two: over the limits, or not stored. */
+function toEntry(outcome: PutOutcome, accountId: string) {
+  if (!('error' in outcome)) {
+    return { SequenceNumber: outcome.sequenceNumber, ShardId: outcome.shardId }
   }
-  return { SequenceNumber: outcome.sequenceNumber, ShardId: outcome.shardId }
+  const { type, message } = toWireError(outcome.error, accountId)
+  return isThrottled(outcome.error)
+    ? { ErrorCode: type, ErrorMessage: message }
+    : { ErrorCode: 'InternalFailure', ErrorMessage: 'Internal Service Failure' }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { KinesisClient } from '@aws-sdk/client-kinesis'
+import { KinesisClient, type KinesisClientConfig } from '@aws-sdk/client-kinesis'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { startHttpServer } from '../../../src/api/http-server.ts'
 import { createKinesisApi, type KinesisApiParts } from '../../../src/api/kinesis/index.ts'
@@ -78,8 +78,11 @@ export async function runKinesisApi(
     directory,
     observed,
     /** Signs with the time that the clock shows now: make another after a long advance. */
-    client: (protocol: ClientProtocol, credentials = ACCESS_KEY) =>
-      connect(endpoint, protocol, credentials, clock.now() - Date.now()),
+    client: (protocol: ClientProtocol, credentials = ACCESS_KEY, maxAttempts = 3) =>
+      connect(endpoint, protocol, credentials, {
+        systemClockOffset: clock.now() - Date.now(),
+        maxAttempts,
+      }),
   }
 }
 
@@ -88,13 +91,13 @@ export function connect(
   endpoint: string,
   protocol: ClientProtocol,
   credentials = ACCESS_KEY,
-  systemClockOffset = 0,
+  options: Pick<KinesisClientConfig, 'systemClockOffset' | 'maxAttempts'> = {},
 ) {
   const client = new KinesisClient({
     endpoint,
     region: 'eu-west-3',
     credentials,
-    systemClockOffset,
+    ...options,
     ...(protocol === 'HTTP/1.1' && { requestHandler: new NodeHttpHandler() }),
   })
   onTestFinished(() => client.destroy())
