@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 
 /**
  * Makes one read out of many. Encoders write every message by itself, some its header and its payload
@@ -13,9 +14,12 @@ export class ReadPacer {
   #paused: PacedReader[] = []
   #timer: NodeJS.Timeout | null = null
 
-  /** Pauses a flowing socket until the next tick, unless `bytes` say that its peer is in a hurry. */
+  /**
+   * Pauses a flowing socket until the next tick, unless `bytes` say that its peer is in a hurry. Never
+   * with TLS: there a read is one record, often of a single message, however much has come.
+   */
   pace(reader: PacedReader, bytes: number): void {
-    if (bytes >= HURRY_BYTES) return
+    if (bytes >= HURRY_BYTES || reader.socket instanceof TLSSocket) return
     reader.socket.pause()
     this.#paused.push(reader)
     // Not by the Clock: when bytes are fetched from the system is no time that anybody is told.

@@ -221,11 +221,12 @@ export class RtspPublishSession {
     }
   }
 
+  /** Where nothing records, there is nothing to pause: GStreamer asks for it after its BYE. */
   async #pause(): Promise<RtspAnswer> {
     const state = this.#state
-    if (state.name !== 'recording') return { status: 455 }
+    if (state.name !== 'announced' && state.name !== 'recording') return { status: 455 }
     this.#state = { ...state, name: 'announced' }
-    await finish(state, 'unpublished')
+    if (state.name === 'recording') await finish(state, 'unpublished')
     return { status: 200, headers: [['Session', this.#sessionHeader]] }
   }
 
