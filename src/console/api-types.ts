@@ -22,6 +22,23 @@ export type SessionStatus = {
   readonly tracks: readonly TrackStatus[]
   readonly bitrateBps: number
   readonly framesPerSecond: number
+  readonly gop: { readonly lastMs: number; readonly maxMs: number } | null
+  readonly clock: {
+    readonly source: 'arrival' | 'sender-report'
+    readonly driftPpm: number | null
+  } | null
+  /** Of RTP. */
+  readonly transport: {
+    readonly lower: 'tcp' | 'udp'
+    readonly packetsReceived: number
+    readonly packetsLost: number
+    readonly jitterMs: number
+  } | null
+  /** Places where media was lost on its way. */
+  readonly losses: number
+  /** Samples that were not stored, by reason. */
+  readonly dropped: Readonly<Record<string, number>>
+  readonly reconnects: { readonly count: number; readonly lastReason: string | null }
 }
 
 export type SourceStatus = {

@@ -77,7 +77,11 @@ const CODEC_NAMES: readonly (readonly [prefix: string, name: string])[] = [
   ['hev', 'H.265'],
   ['mp4a', 'AAC'],
   ['opus', 'Opus'],
+  ['alaw', 'G.711 A'],
+  ['ulaw', 'G.711 µ'],
   ['av01', 'AV1'],
+  ['vp09', 'VP9'],
+  ['mjpg', 'MJPEG'],
 ]
 
 function nameCodec({ codec, codecId }: TrackStatus): string {

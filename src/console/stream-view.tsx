@@ -4,6 +4,7 @@ import { describeSession, formatAge, formatBytes, formatRetention, formatTime } 
 import { Player } from './player.tsx'
 import { Command, toFfmpegLine } from './publish-hint.tsx'
 import { SourceNotice } from './source-notice.tsx'
+import { toSessionFacts } from './session-facts.ts'
 import { SightingList } from './sighting-list.tsx'
 import { toSightings, type Sighting } from './sightings.ts'
 import { useArchivedDetections, useLiveDetections } from './use-detections.ts'
@@ -116,10 +117,11 @@ export function StreamView(props: {
 
 function Facts({ stream, nowMs }: { readonly stream: StreamStatus; readonly nowMs: number }) {
   const { archive, session } = stream
-  const facts: [name: string, value: string | null][] = [
+  const facts: (readonly [name: string, value: string | null])[] = [
     ['Media', session === null ? null : describeSession(session).join(' · ')],
     ['From', session === null ? null : `${session.protocol} ${session.peer}`],
     ['Connected', session === null ? null : formatAge(Date.parse(session.startedAt), nowMs)],
+    ...(session === null ? [] : toSessionFacts(session)),
     ['Kept', `${formatBytes(archive.bytes)} in ${countChunks(archive.chunks)}`],
     ['Since', archive.oldest === null ? null : formatTime(archive.oldest, nowMs)],
     ['Last fragment', archive.newest === null ? null : formatAge(archive.newest, nowMs)],

@@ -1,9 +1,25 @@
 import { MalformedMediaError } from '../domain/errors.ts'
 import type { EpochMs } from '../domain/time.ts'
-import { CODEC_AAC, CODEC_AVC, CODEC_HEVC, type Track } from '../domain/track.ts'
+import {
+  CODEC_AAC,
+  CODEC_AC3,
+  CODEC_ACM,
+  CODEC_AV1,
+  CODEC_AVC,
+  CODEC_EAC3,
+  CODEC_FLAC,
+  CODEC_HEVC,
+  CODEC_MJPEG,
+  CODEC_OPUS,
+  CODEC_VP8,
+  CODEC_VP9,
+  CODEC_VVC,
+  type Track,
+} from '../domain/track.ts'
 import { parseAudioSpecificConfig, toAacCodecString } from '../media/aac/audio-specific-config.ts'
 import { parseAvcConfig, toAvcCodecString } from '../media/nal/avc-config.ts'
 import { parseHevcConfig, toHevcCodecString } from '../media/nal/hevc-config.ts'
+import { parseWaveFormatEx, WAVE_FORMAT } from '../media/pcm/wave-format.ts'
 import type { PublisherSnapshot } from './publisher.ts'
 
 /** One publishing session as the API and the console show it. */
@@ -69,7 +85,28 @@ function toCodecString(track: Track): string {
       return toHevcCodecString(parseHevcConfig(track.codecPrivate))
     case CODEC_AAC:
       return toAacCodecString(parseAudioSpecificConfig(track.codecPrivate))
+    case CODEC_ACM:
+      return WAVE_NAMES.get(parseWaveFormatEx(track.codecPrivate)?.tag ?? -1) ?? track.codecId
     default:
-      return track.codecId
+      return NAMES.get(track.codecId) ?? track.codecId
   }
 }
+
+/** Without their profile; a name that no browser knows is still one that people do. */
+const NAMES: ReadonlyMap<string, string> = new Map([
+  [CODEC_AV1, 'av01'],
+  [CODEC_VP8, 'vp08'],
+  [CODEC_VP9, 'vp09'],
+  [CODEC_VVC, 'vvc1'],
+  [CODEC_MJPEG, 'mjpg'],
+  [CODEC_OPUS, 'opus'],
+  [CODEC_FLAC, 'fLaC'],
+  [CODEC_AC3, 'ac-3'],
+  [CODEC_EAC3, 'ec-3'],
+])
+const WAVE_NAMES: ReadonlyMap<number, string> = new Map([
+  [WAVE_FORMAT.alaw, 'alaw'],
+  [WAVE_FORMAT.mulaw, 'ulaw'],
+  [WAVE_FORMAT.g722, 'g722'],
+  [WAVE_FORMAT.g726, 'g726'],
+])

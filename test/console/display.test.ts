@@ -10,6 +10,7 @@ import {
   formatRetention,
   formatWait,
 } from '../../src/console/format.ts'
+import { toSessionFacts } from '../../src/console/session-facts.ts'
 import { mergeRecords, toSightings } from '../../src/console/sightings.ts'
 import { fakeStream } from './fake-service.ts'
 
@@ -150,6 +151,55 @@ test('a session in words', () => {
     '512 kbit/s',
     'AAC',
   ])
+})
+
+describe('how well a session does', () => {
+  const { session } = fakeStream('cam', 'live')
+  test.each([
+    {
+      rule: 'what is measured, and what went wrong',
+      change: {},
+      facts: [
+        'Key frames: every 2 s',
+        'Clock: by arrival, +12 ppm',
+        'Reconnects: 3, last: connection-error',
+      ],
+    },
+    {
+      rule: 'nothing measured, nothing wrong',
+      change: { gop: null, clock: null, reconnects: { count: 0, lastReason: null } },
+      facts: [],
+    },
+    {
+      rule: 'a camera over UDP',
+      change: {
+        gop: { lastMs: 4_000, maxMs: 12_040 },
+        clock: { source: 'sender-report', driftPpm: -0.2 },
+        transport: { lower: 'udp', packetsReceived: 9_900, packetsLost: 100, jitterMs: 3.4 },
+        losses: 9,
+        dropped: { 'no-keyframe': 12, 'malformed-sample': 1 },
+        reconnects: { count: 1, lastReason: null },
+      },
+      facts: [
+        'Key frames: every 4 s, up to 12 s',
+        "Clock: the camera's, 0 ppm",
+        'Network: UDP, 1.0 % lost, 3 ms jitter',
+        'Not stored: 12 no-keyframe, 1 malformed-sample',
+        'Reconnects: 1',
+      ],
+    },
+    {
+      rule: 'little loss is not none',
+      change: {
+        ...{ gop: null, clock: null, reconnects: { count: 0, lastReason: null } },
+        transport: { lower: 'tcp', packetsReceived: 99_999, packetsLost: 1, jitterMs: 0 },
+      },
+      facts: ['Network: TCP, <0.1 % lost, 0 ms jitter'],
+    },
+  ] as const)('$rule', ({ change, facts }) => {
+    const shown = toSessionFacts({ ...session!, ...change })
+    expect(shown.map(([name, value]) => `${name}: ${value}`)).toEqual(facts)
+  })
 })
 
 test('retries come later and later, never sooner than the interval', () => {

@@ -190,6 +190,12 @@ export function fakeStream(name: string, state: 'live' | 'idle'): StreamStatus {
             ],
             bitrateBps: 512_300,
             framesPerSecond: 10,
+            gop: { lastMs: 2_000, maxMs: 2_040 },
+            clock: { source: 'arrival', driftPpm: 11.6 },
+            transport: null,
+            losses: 0,
+            dropped: {},
+            reconnects: { count: 3, lastReason: 'connection-error' },
           },
     archive: {
       chunks: 214,
