@@ -37,7 +37,7 @@ export class FlvIntake {
   /** By track number: the codec without a name. */
   readonly #unknown = new Map<number, string>()
   #samples = 0
-  #keySamples = 0
+  #progress = 0
 
   constructor(sink: FlvSink) {
     this.#sink = sink
@@ -48,9 +48,9 @@ export class FlvIntake {
     return this.#samples
   }
 
-  /** Key samples of video that were written; all samples while there is no video. */
+  /** Grows with each key sample of video, and with every sample while there is no video. */
   get progress(): number {
-    return this.#video === null ? this.#samples : this.#keySamples
+    return this.#progress
   }
 
   /** onMetaData says which tracks to wait for. Other data messages say nothing that is kept. */
@@ -124,7 +124,7 @@ export class FlvIntake {
       const track = toTrackOfKeySample(this.#video, data)
       if (track !== null) this.#sink.describe(track)
     }
-    if (video.isKey) this.#keySamples++
+    if (video.isKey) this.#progress++
     this.#write(VIDEO_TRACK, dts + video.compositionMs, dts, video.isKey, data, arrivedAt)
   }
 
@@ -207,6 +207,7 @@ export class FlvIntake {
     arrivedAt: EpochMs,
   ): void {
     this.#samples++
+    if (this.#video === null) this.#progress++
     this.#sink.write({ trackNumber, pts, dts, isKey, data, arrivedAt })
   }
 }

@@ -51,7 +51,7 @@ export function parseData(typeId: number, payload: Uint8Array): readonly AmfValu
 }
 
 /** The AMF 3 message types carry AMF 0 behind one byte of format, 0 (§7.1.1). */
-function amf0Part(typeId: number, payload: Uint8Array): Uint8Array {
+export function amf0Part(typeId: number, payload: Uint8Array): Uint8Array {
   const amf3 = typeId === TYPE_COMMAND_AMF3 || typeId === TYPE_DATA_AMF3
   return amf3 && payload[0] === 0 ? payload.subarray(1) : payload
 }
@@ -138,6 +138,31 @@ export function answerUserControl(payload: Uint8Array): OutgoingMessage | null {
   const view = new DataView(payload.buffer, payload.byteOffset)
   if (view.getUint16(0) !== EVENT_PING_REQUEST) return null
   return userControl(EVENT_PING_RESPONSE, view.getUint32(2))
+}
+
+const EVENT_STREAM_EOF = 1
+const EVENT_SET_BUFFER_LENGTH = 3
+
+/** §7.1.7: "playback of data is over". */
+export function isStreamEnd(payload: Uint8Array): boolean {
+  return payload.length >= 6 && payload[0] === 0 && payload[1] === EVENT_STREAM_EOF
+}
+
+export function setBufferLength(messageStreamId: number, ms: number): OutgoingMessage {
+  const value = Buffer.concat([uint32(messageStreamId), uint32(ms)])
+  const event = Uint8Array.of(0, EVENT_SET_BUFFER_LENGTH)
+  return control(TYPE_USER_CONTROL, Buffer.concat([event, value]))
+}
+
+/** What a client asks for. */
+export function toCommand(
+  messageStreamId: number,
+  name: string,
+  ...values: readonly Amf0Answer[]
+): OutgoingMessage {
+  const payload = encodeAmf0(name, ...values)
+  const typeId = TYPE_COMMAND_AMF0
+  return { chunkStreamId: COMMAND_CHUNK_STREAM, typeId, messageStreamId, payload }
 }
 
 export function connectAccepted(transactionId: number): OutgoingMessage {

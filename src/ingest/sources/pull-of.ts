@@ -1,4 +1,6 @@
 import type { SourceScheme } from '../../domain/source-url.ts'
+import { pullHttpFlv } from '../pull/pull-http-flv.ts'
+import { pullRtmp } from '../pull/pull-rtmp.ts'
 import { pullRtsp } from '../pull/pull-rtsp.ts'
 import { PullError, type Pull } from '../pull/pull.ts'
 
@@ -14,4 +16,11 @@ export function pullOf(url: URL): Pull {
   return pull
 }
 
-const PULLS: Partial<Record<SourceScheme, Pull>> = { rtsp: pullRtsp, rtsps: pullRtsp }
+const PULLS: Partial<Record<SourceScheme, Pull>> = {
+  rtsp: pullRtsp,
+  rtsps: pullRtsp,
+  rtmp: pullRtmp,
+  rtmps: pullRtmp,
+  http: pullHttpFlv,
+  https: pullHttpFlv,
+}

@@ -242,7 +242,7 @@ test('progress counts key samples of video, and samples where there is none', ()
   intake.video(avcFrame({ isKey: false }), 40, NOW)
   intake.audio(aacFrame(1), 40, NOW)
 
-  expect(intake.progress).toBe(1)
+  expect(intake.progress).toBe(2)
   expect(intake.samples).toBe(4)
 })
 
