@@ -1,0 +1,157 @@
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { AVMEDIA_TYPE_AUDIO, AVMEDIA_TYPE_VIDEO } from 'node-av/constants'
+import { FormatContext, Packet } from 'node-av/lib'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { parseAvcConfig } from '../../../src/media/nal/avc-config.ts'
+import { parseHevcConfig } from '../../../src/media/nal/hevc-config.ts'
+import { demux, type DemuxedFile, type DemuxedPacket } from '../../playback/support/demux.ts'
+import { sharedMedia } from '../../support/shared-media.ts'
+import { NOW, openIntake } from './recording-sink.ts'
+
+const FIXTURE = fileURLToPath(new URL('../../../fixtures/moving-shapes.mp4', import.meta.url))
+const HEVC = sharedMedia('vtest_hevc_aac_15s.mp4')
+
+const FILMS: readonly (readonly [rule: string, path: string])[] = [
+  ['H.264', FIXTURE],
+  ...(HEVC === null ? [] : [['H.265', HEVC] as const]),
+]
+
+async function bind(onPacket: (bytes: Uint8Array) => void): Promise<Socket> {
+  const socket = createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 })
+  onTestFinished(() => void socket.close())
+  socket.on('message', onPacket)
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  return socket
+}
+
+/** FFmpeg 8's RTP muxer of one stream of a file; waits until the receiver has all of a packet. */
+async function send(
+  path: string,
+  kind: number,
+  { port, received }: { port: number; received: () => Promise<void> },
+): Promise<void> {
+  const input = new FormatContext()
+  const output = new FormatContext()
+  const packet = new Packet()
+  packet.alloc()
+  try {
+    await input.openInput(path)
+    await input.findStreamInfo()
+    const source = input.streams.find(({ codecpar }) => codecpar.codecType === kind)!
+    output.allocOutputContext2(null, 'rtp', `rtp://127.0.0.1:${port}?rtcpport=${port}`)
+    const target = output.newStream(null)
+    source.codecpar.copy(target.codecpar)
+    target.codecpar.codecTag = 0
+    await output.openOutput()
+    await output.writeHeader(null)
+    while ((await input.readFrame(packet)) >= 0) {
+      if (packet.streamIndex === source.index) {
+        packet.rescaleTs(source.timeBase, target.timeBase)
+        packet.streamIndex = target.index
+        await output.writeFrame(packet)
+        await received()
+      }
+      packet.unref()
+    }
+    await output.writeTrailer()
+    await received()
+  } finally {
+    packet.free()
+    await output.closeOutput()
+    output.freeContext()
+    await input.closeInput()
+  }
+}
+
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64')
+
+function toSdp({ tracks }: DemuxedFile, kind: 'video' | 'audio'): string {
+  const { codecId, codecPrivate, audio } = tracks.find((track) => track.kind === kind)!
+  if (codecId === 'V_MPEG4/ISO/AVC') {
+    const { sps, pps } = parseAvcConfig(codecPrivate)
+    const sets = [...sps, ...pps].map(base64).join(',')
+    return `m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=fmtp:96 sprop-parameter-sets=${sets}\n`
+  }
+  if (codecId === 'V_MPEGH/ISO/HEVC') {
+    const of = (wanted: number) => {
+      const { nalUnits } = parseHevcConfig(codecPrivate)
+      return nalUnits.filter(({ type }) => type === wanted).map(({ data }) => base64(data))
+    }
+    return `m=video 0 RTP/AVP 96\na=rtpmap:96 H265/90000\na=fmtp:96 sprop-vps=${of(32).join()};sprop-sps=${of(33).join()};sprop-pps=${of(34).join()}\n`
+  }
+  const config = Buffer.from(codecPrivate).toString('hex')
+  return `m=audio 0 RTP/AVP 97\na=rtpmap:97 MPEG4-GENERIC/${audio!.sampleRateHz}/${audio!.channels}\na=fmtp:97 mode=AAC-hbr;config=${config}\n`
+}
+
+async function takeIn(path: string, kind: 'video' | 'audio') {
+  const file = await demux(path)
+  const { sink, intake } = openIntake(toSdp(file, kind), { isReliable: false })
+  let last = 0
+  let ping: (() => void) | null = null
+  const socket = await bind((bytes) => {
+    if (bytes.length === 0) return ping?.()
+    const isRtcp = bytes[1]! >= 200 && bytes[1]! <= 207
+    if (isRtcp) intake.rtcp(0, bytes, NOW)
+    else intake.rtp(0, bytes, NOW)
+    last++
+  })
+  const { port } = socket.address()
+  // An empty datagram of our own comes out behind all that was sent before it.
+  const received = async () => {
+    const read = new Promise<void>((resolve) => (ping = resolve))
+    socket.send(new Uint8Array(0), port, '127.0.0.1')
+    await read
+    await nextTurn()
+  }
+  await send(path, kind === 'video' ? AVMEDIA_TYPE_VIDEO : AVMEDIA_TYPE_AUDIO, { port, received })
+  intake.flush()
+  expect(last).toBeGreaterThan(0)
+  const { number } = file.tracks.find((track) => track.kind === kind)!
+  const packets = file.packets.filter(({ trackNumber }) => trackNumber === number)
+  return { sink, intake, packets }
+}
+
+/** Bytes, times in ticks of the track, keys. */
+const seen = (samples: readonly { pts: number; isKey: boolean; data: Uint8Array }[]) =>
+  samples.map(({ pts, isKey, data }) => ({ pts: pts - samples[0]!.pts, isKey, bytes: data.length }))
+const expected = (packets: readonly DemuxedPacket[], ticksPerMs: number) =>
+  packets.map(({ ptsMs, isKey, data }) => ({
+    pts: Math.round((ptsMs - packets[0]!.ptsMs) * ticksPerMs),
+    isKey,
+    bytes: data.length,
+  }))
+
+describe("what FFmpeg 8's RTP muxer sends", () => {
+  test.each(FILMS)('%s', async (_rule, path) => {
+    const { sink, intake, packets } = await takeIn(path, 'video')
+
+    expect(intake.stats()[0]).toMatchObject({ lost: 0, malformed: 0, refused: 0 })
+    expect([...sink.drops]).toEqual([])
+    expect(seen(sink.samples)).toEqual(expected(packets, 90))
+    expect(sink.samples.every(({ data }, i) => Buffer.compare(data, packets[i]!.data) === 0)).toBe(
+      true,
+    )
+    expect(sink.samples.every(({ pts, dts }) => dts <= pts)).toBe(true)
+    expect(sink.samples.every(({ dts }, i) => i === 0 || dts > sink.samples[i - 1]!.dts)).toBe(true)
+    expect(intake.keyFrames).toBe(packets.filter(({ isKey }) => isKey).length)
+    expect(sink.clocks.length).toBeGreaterThan(0)
+  })
+
+  test('AAC', async () => {
+    const { sink, intake, packets } = await takeIn(FIXTURE, 'audio')
+
+    expect(intake.stats()[0]).toMatchObject({ lost: 0, malformed: 0, refused: 0 })
+    // The muxer keeps what is not a full packet at the end to itself.
+    expect(packets.length - sink.samples.length).toBeLessThan(10)
+    const sent = packets.slice(0, sink.samples.length)
+    expect(sink.samples.every(({ data }, i) => Buffer.compare(data, sent[i]!.data) === 0)).toBe(
+      true,
+    )
+    const steps = sink.samples.slice(1).map(({ pts }, i) => pts - sink.samples[i]!.pts)
+    expect(new Set(steps)).toEqual(new Set([1024]))
+  })
+})
