@@ -1,4 +1,3 @@
-import type { EpochMs } from '../domain/time.ts'
 import type { Clock } from '../platform/clock.ts'
 
 /** A killed process loses under a second of media that arrived: this, and what a write takes. */
@@ -10,7 +9,7 @@ const JOIN_MS = FLUSH_INTERVAL_MS / 2
 /** What has bytes that wait to be written. */
 export type Flushable = { flush(): void }
 
-type Round = { readonly begunAt: EpochMs; readonly writers: Set<Flushable> }
+type Round = { readonly begunMs: number; readonly writers: Set<Flushable> }
 
 /**
  * Says when writers write what they gathered: together, half an interval to a whole one after the
@@ -48,10 +47,9 @@ export class FlushRounds implements Disposable {
   }
 
   #roundToJoin(): Round {
-    const now = this.#clock.now()
-    const ageMs = this.#newest === null ? Infinity : now - this.#newest.begunAt
-    if (this.#newest !== null && ageMs >= 0 && ageMs <= JOIN_MS) return this.#newest
-    const round: Round = { begunAt: now, writers: new Set() }
+    const nowMs = this.#clock.monotonicMs()
+    if (this.#newest !== null && nowMs - this.#newest.begunMs <= JOIN_MS) return this.#newest
+    const round: Round = { begunMs: nowMs, writers: new Set() }
     this.#newest = round
     this.#run(round).catch(() => undefined) // disposed
     return round
@@ -59,7 +57,6 @@ export class FlushRounds implements Disposable {
 
   async #run(round: Round): Promise<void> {
     await this.#clock.sleep(FLUSH_INTERVAL_MS, this.#stopping.signal)
-    if (this.#newest === round) this.#newest = null // it could be joined yet if the clock was set back
     for (const writer of round.writers) writer.flush()
   }
 }
