@@ -2,6 +2,7 @@ import type { Fragment, FragmentNumber } from '../domain/fragment.ts'
 import type { StreamId } from '../domain/stream.ts'
 import type { EpochMs } from '../domain/time.ts'
 import type { Track } from '../domain/track.ts'
+import type { BytePool } from '../platform/byte-pool.ts'
 
 /**
  * The store of Fragments: one append-only Matroska file per chunk, a fixed-width index row per
@@ -42,10 +43,11 @@ export interface Archive extends AsyncDisposable {
    */
   find(streamId: StreamId, fragmentNumber: FragmentNumber): Promise<Fragment | null>
   /**
+   * @param memory may be used for `bytes`: give them back to it when nobody reads them any more
    * @throws ServiceError `not-found`/`FragmentNotFound` when it was removed meanwhile,
    *   `data-loss`/`FragmentUnreadable` when its file is missing, shorter or other than the index says
    */
-  read(fragment: Fragment): Promise<StoredFragment>
+  read(fragment: Fragment, memory?: BytePool): Promise<StoredFragment>
   /**
    * Resolves as soon as a fragment after the given one is persisted; at once when there is one.
    * Rejects with the signal's reason when aborted.

@@ -11,6 +11,7 @@ import { epochMs } from '../domain/time.ts'
 import type { Events } from '../observe/events.ts'
 import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import type { BytePool } from '../platform/byte-pool.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { MetaStore } from '../platform/meta-store.ts'
 import type {
@@ -250,7 +251,7 @@ export class ChunkArchive implements Archive {
     return found !== null && isIt(found) ? found : null
   }
 
-  async read(fragment: Fragment): Promise<StoredFragment> {
+  async read(fragment: Fragment, memory?: BytePool): Promise<StoredFragment> {
     const { streamId, place } = fragment
     const isShown = () => this.#visibility(streamId)?.showsFragment(fragment) ?? false
     const catalogued = () => {
@@ -260,7 +261,7 @@ export class ChunkArchive implements Archive {
     const chunk = catalogued()
     if (!isShown() || chunk === null) throw fragmentNotFound(fragment)
     try {
-      const stored = await this.#reader.readFragment(chunk, fragment)
+      const stored = await this.#reader.readFragment(chunk, fragment, memory)
       if (!isShown()) throw fragmentNotFound(fragment) // it may be half overwritten
       return stored
     } catch (error) {

@@ -7,6 +7,7 @@ import { parseTags } from '../media/matroska/tags.ts'
 import { readElementHead } from '../media/matroska/vint.ts'
 import { ElementId } from '../media/matroska/element-id.ts'
 import { FRAGMENT_NUMBER_TAG } from '../media/matroska/writer.ts'
+import type { BytePool } from '../platform/byte-pool.ts'
 import type { StoredFragment } from './archive.ts'
 import type { ChunkRow, FinishedChunk } from './catalogue.ts'
 import { readChunkHeader } from './chunk-ending.ts'
@@ -57,11 +58,17 @@ export class ChunkReader implements AsyncDisposable {
     this.#onDamaged = onDamaged
   }
 
-  async readFragment(chunk: ChunkRow, fragment: Fragment): Promise<StoredFragment> {
+  /** @param memory for the bytes; they have their own without it */
+  async readFragment(
+    chunk: ChunkRow,
+    fragment: Fragment,
+    memory?: BytePool,
+  ): Promise<StoredFragment> {
     const open = this.#acquire(chunk)
     try {
       const { file, header, tracks } = await open.opened
-      const bytes = await file.read(fragment.place.offset, fragment.sizeBytes)
+      const { place, sizeBytes } = fragment
+      const bytes = await file.read(place.offset, sizeBytes, memory?.take(sizeBytes))
       if (bytes[0] === ElementId.Void) throw fragmentNotFound(fragment) // it was deleted
       if (bytes.length < fragment.sizeBytes || !beginsWith(bytes, fragment)) {
         throw unreadable(fragment, 'The chunk file disagrees with the index.')

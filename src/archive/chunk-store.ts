@@ -30,8 +30,12 @@ export interface ChunkStoreFile {
    * any part of them.
    */
   write(parts: readonly Uint8Array[], position: number): Promise<void>
-  /** Shorter than `length` at the end of the file. */
-  read(position: number, length: number): Promise<Buffer>
+  /**
+   * Shorter than `length` at the end of the file.
+   *
+   * @param memory `length` bytes that the answer may lie in; else it has its own
+   */
+  read(position: number, length: number, memory?: Buffer): Promise<Buffer>
   size(): Promise<number>
   truncate(length: number): Promise<void>
   /** fdatasync: contents and length are on disk when it resolves. */

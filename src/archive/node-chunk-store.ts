@@ -69,8 +69,8 @@ class NodeFile implements ChunkStoreFile {
     }
   }
 
-  async read(position: number, length: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafeSlow(length)
+  async read(position: number, length: number, memory?: Buffer): Promise<Buffer> {
+    const buffer = memory ?? Buffer.allocUnsafeSlow(length)
     let filled = 0
     while (filled < length) {
       const at = position + filled

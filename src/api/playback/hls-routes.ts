@@ -1,10 +1,9 @@
-import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ServiceError } from '../../domain/errors.ts'
 import { parseFragmentNumber, type FragmentNumber } from '../../domain/fragment.ts'
 import type { StreamId } from '../../domain/stream.ts'
 import type { Metrics } from '../../observe/metrics.ts'
-import type { Hls } from '../../playback/index.ts'
+import type { Hls, MediaSegment } from '../../playback/index.ts'
 import type { StreamRegistry } from '../../registry/index.ts'
 import { ConnectionTurns } from './connection-turns.ts'
 import { parsePlaylistQuery } from './query.ts'
@@ -73,34 +72,18 @@ function addMediaRoutes(scope: FastifyInstance, options: HlsRoutesOptions): void
   scope.get('/streams/:name/hls/segment-*', async (request: StreamRequest, reply) => {
     const { streamId, name } = registry.get(request.params.name)
     await turns.take(request, reply)
-    const parts = await readSegment(hls, streamId, request.params['*'])
-    const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0)
-    void reply
-      .header('cache-control', IMMUTABLE)
-      .header('content-length', sizeBytes)
-      .type(SEGMENT_TYPE)
+    const { bytes, release } = await readSegment(hls, streamId, request.params['*'])
     const sentBytes = metrics.playbackBytes.labels({ stream: name, format: 'hls' })
-    const body = request.method === 'HEAD' ? [] : counted(parts, sentBytes)
-    return reply.send(Readable.from(body, { objectMode: false }))
+    reply.raw.once('finish', () => {
+      if (request.method === 'GET') sentBytes.inc(bytes.length)
+      // An HTTP/2 session may go on reading what a stream that was reset had queued.
+      if (request.raw.httpVersionMajor === 1) release()
+    })
+    return reply.header('cache-control', IMMUTABLE).type(SEGMENT_TYPE).send(bytes)
   })
 }
 
-/** Pulled as the viewer takes it: a slow one holds its segment, and nothing more. */
-function* counted(
-  parts: readonly Uint8Array[],
-  sentBytes: { inc(count: number): void },
-): Generator<Uint8Array> {
-  for (const part of parts) {
-    sentBytes.inc(part.length)
-    yield part
-  }
-}
-
-async function readSegment(
-  hls: Hls,
-  streamId: StreamId,
-  fileName: string,
-): Promise<readonly Uint8Array[]> {
+async function readSegment(hls: Hls, streamId: StreamId, fileName: string): Promise<MediaSegment> {
   const number = withoutSuffix(fileName, '.m4s')
   if (parseFragmentNumber(number) === null) throw notFound()
   return hls.mediaSegment(streamId, number as FragmentNumber)

@@ -6,6 +6,7 @@ import type { EpochMs } from '../../domain/time.ts'
 import { toInitSegment } from '../../media/fmp4/init-segment.ts'
 import { toMasterPlaylist } from '../../media/hls/master-playlist.ts'
 import { toMediaPlaylist, toTargetDuration } from '../../media/hls/media-playlist.ts'
+import { BytePool } from '../../platform/byte-pool.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { ChunkFormats, type ChunkFormat } from './chunk-formats.ts'
 import { parseInitId } from './init-id.ts'
@@ -43,12 +44,14 @@ export interface Hls {
   archiveMedia(streamId: StreamId, range: PlaybackRange, query?: ChildQuery): Promise<string>
   /** @throws ServiceError `not-found`/`InitSegmentNotFound` */
   initSegment(initId: string): Uint8Array
-  /**
-   * Parts to send in order; the media bytes are those that the archive read, not copied.
-   *
-   * @throws ServiceError `not-found`/`FragmentNotFound`, and what `Archive.read` throws
-   */
-  mediaSegment(streamId: StreamId, fragmentNumber: FragmentNumber): Promise<readonly Uint8Array[]>
+  /** @throws ServiceError `not-found`/`FragmentNotFound`, and what `Archive.read` throws */
+  mediaSegment(streamId: StreamId, fragmentNumber: FragmentNumber): Promise<MediaSegment>
+}
+
+export type MediaSegment = {
+  readonly bytes: Uint8Array
+  /** To be called when nobody reads the bytes any more: their memory is used again. Need not be. */
+  readonly release: () => void
 }
 
 /** A stretch of producer time, `from <= t < to`; `to: null` is now. */
@@ -68,6 +71,8 @@ export type HlsOptions = { readonly archive: Archive; readonly clock: Clock }
 const LIVE_SEGMENTS = 6
 /** How far back a live playlist looks, so that its target duration and bandwidth stay steady. */
 const LIVE_HISTORY = 32
+/** For a few viewers at once; a segment is half a megabyte as a rule. */
+const SPARE_MEMORY_BYTES = 32 * 1024 * 1024
 /** KVS: GetHLSStreamingSessionURL, LIVE: without fragments in this time there is nothing to play. */
 const LIVE_MAX_AGE_MS = 30_000
 const MAX_RANGE_MS = 24 * 3600 * 1000
@@ -75,6 +80,7 @@ const MAX_RANGE_MS = 24 * 3600 * 1000
 export function createHls({ archive, clock }: HlsOptions): Hls {
   const chunkFormats = new ChunkFormats(archive)
   const liveNumbering = new LiveNumbering()
+  const memory = new BytePool(SPARE_MEMORY_BYTES)
 
   /** Behind the last chunk that cannot be read: a live playlist's numbers have no holes. */
   const newest = async (streamId: StreamId): Promise<Playable> => {
@@ -166,9 +172,15 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
       }
       const [[next], stored] = await Promise.all([
         archive.after(streamId, fragmentNumber, 1),
-        archive.read(fragment),
+        archive.read(fragment, memory),
       ])
-      return toSegmentParts(fragment, next ?? null, stored)
+      try {
+        const parts = toSegmentParts(fragment, next ?? null, stored)
+        const bytes = gather(parts, memory)
+        return { bytes, release: () => memory.giveBack(bytes) }
+      } finally {
+        memory.giveBack(stored.bytes)
+      }
     },
   }
 }
@@ -177,6 +189,17 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
 type Playable = {
   readonly fragments: readonly Fragment[]
   readonly formats: ReadonlyMap<string, ChunkFormat>
+}
+
+/** In one piece: copying a segment's hundreds of samples takes less than sending them one by one. */
+function gather(parts: readonly Uint8Array[], memory: BytePool): Uint8Array {
+  const bytes = memory.take(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
 }
 
 function largest(formats: readonly ChunkFormat[]): ChunkFormat['resolution'] {

@@ -1,0 +1,48 @@
+/** Blocks are powers of two from 64 KiB to 8 MiB; what is longer is left to the garbage collector. */
+const MIN_BLOCK_BYTES = 64 * 1024
+const MAX_BLOCK_BYTES = 8 * 1024 * 1024
+
+/**
+ * Memory for large pieces of media that live for moments, used again: fresh memory costs a page fault
+ * for every 4 KiB and makes the garbage collector run all the time. What is not given back is
+ * collected as any other memory is.
+ */
+export class BytePool {
+  readonly #maxSpareBytes: number
+  readonly #spare = new Map<number, ArrayBuffer[]>()
+  readonly #taken = new WeakSet<ArrayBufferLike>()
+  #spareBytes = 0
+
+  /** @param maxSpareBytes kept for later use at most */
+  constructor(maxSpareBytes: number) {
+    this.#maxSpareBytes = maxSpareBytes
+  }
+
+  /** @returns as many bytes, with anything in them */
+  take(byteLength: number): Buffer {
+    const blockBytes = toBlockBytes(byteLength)
+    if (blockBytes > MAX_BLOCK_BYTES) return Buffer.allocUnsafeSlow(byteLength)
+    let block = this.#spare.get(blockBytes)?.pop()
+    if (block === undefined) block = Buffer.allocUnsafeSlow(blockBytes).buffer
+    else this.#spareBytes -= blockBytes
+    this.#taken.add(block)
+    return Buffer.from(block, 0, byteLength)
+  }
+
+  /**
+   * Nobody reads or writes them any more. Bytes that were not taken here, or were given back before,
+   * are left alone.
+   */
+  giveBack({ buffer: block }: Uint8Array): void {
+    if (!this.#taken.delete(block)) return
+    if (this.#spareBytes + block.byteLength > this.#maxSpareBytes) return
+    this.#spareBytes += block.byteLength
+    const spare = this.#spare.get(block.byteLength)
+    if (spare === undefined) this.#spare.set(block.byteLength, [block as ArrayBuffer])
+    else spare.push(block as ArrayBuffer)
+  }
+}
+
+function toBlockBytes(byteLength: number): number {
+  return Math.max(MIN_BLOCK_BYTES, 2 ** Math.ceil(Math.log2(Math.max(byteLength, 1))))
+}
