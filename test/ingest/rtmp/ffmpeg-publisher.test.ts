@@ -165,3 +165,49 @@ test.runIf(VTEST && hasFfmpeg)('the ffmpeg command publishes: every sample is st
 
   await expectStored(fixture, VTEST!)
 })
+
+test.runIf(VTEST && hasFfmpeg)(
+  "at the pace of a camera: times are the file's, up to now",
+  async () => {
+    const fixture = await startFixture()
+    const url = `rtmp://127.0.0.1:${fixture.port}/live/x?key=${KEY}`
+    const code = await run('ffmpeg', [
+      ...[
+        '-v',
+        'error',
+        '-nostdin',
+        '-re',
+        '-t',
+        '6',
+        '-i',
+        VTEST!,
+        '-c',
+        'copy',
+        '-f',
+        'flv',
+        url,
+      ],
+    ])
+    expect(code).toBe(0)
+    await fixture.event('sessionEnded')
+
+    const { video, audio } = await demux(VTEST!)
+    const fragments = await fixture.stored()
+    const samples = fragments.flatMap((each) => each.samples)
+    const start = samples.find((each) => each.trackNumber === 1)!.ptsMs - video[0]!.ptsMs
+    for (const [trackNumber, expected] of [
+      [1, video],
+      [2, audio],
+    ] as const) {
+      const stored = samples.filter((each) => each.trackNumber === trackNumber)
+      const times = stored.map(({ ptsMs }) => ptsMs - start)
+      expect(times.length).toBeGreaterThan(40)
+      expect(times).toEqual(expected.slice(0, times.length).map(({ ptsMs }) => ptsMs))
+    }
+    for (const { fragment } of fragments) {
+      // Nothing was taken after it came; how long before is a matter of the machine's load.
+      expect(fragment.producerTimestamp).toBeLessThanOrEqual(fragment.serverTimestamp + 1)
+      expect(fragment.producerTimestamp).toBeGreaterThan(fragment.serverTimestamp - 10_000)
+    }
+  },
+)
