@@ -112,9 +112,8 @@ export class PlaySession {
         }
         return null
       default:
-        return message.messageStreamId === this.#messageStreamId
-          ? this.#options.onMedia(message, arrivedAt)
-          : null
+        // On whatever message stream: one is asked for, and node-media-server plays it on 0.
+        return this.#messageStreamId === null ? null : this.#options.onMedia(message, arrivedAt)
     }
   }
 
