@@ -205,9 +205,9 @@ test.runIf(VTEST && hasFfmpeg)(
       expect(times).toEqual(expected.slice(0, times.length).map(({ ptsMs }) => ptsMs))
     }
     for (const { fragment } of fragments) {
-      // Nothing was taken after it came; how long before is a matter of the machine's load.
-      expect(fragment.producerTimestamp).toBeLessThanOrEqual(fragment.serverTimestamp + 1)
-      expect(fragment.producerTimestamp).toBeGreaterThan(fragment.serverTimestamp - 10_000)
+      // Beside the wall, as near as a loaded machine lets its first media come.
+      const aheadMs = fragment.producerTimestamp - fragment.serverTimestamp
+      expect(Math.abs(aheadMs)).toBeLessThan(5_000)
     }
   },
 )
