@@ -44,6 +44,7 @@ import { nodeChunkStore } from './node-chunk-store.ts'
 import { readDiskSize, type DiskSize } from './disk-space.ts'
 import { checkRange, Holds } from './holds.ts'
 import { deletionUnfinished, RangeDeletions, type Deletion } from './range-deletion.ts'
+import { requireCatalogue } from './require-catalogue.ts'
 import { forecastDiskFull, forecastStream, type StreamGrowth } from './space-forecast.ts'
 import { SPACE_INTERVAL_MS, SpaceGuard } from './space-guard.ts'
 import { StartupRecovery } from './startup-recovery.ts'
@@ -165,7 +166,10 @@ export class ChunkArchive implements Archive {
   }
 
   async start(): Promise<void> {
-    await this.#files.makeDirectory(this.#deps.directory)
+    const { directory, clock } = this.#deps
+    await this.#files.makeDirectory(directory)
+    const known = { directory, files: this.#files, catalogue: this.#catalogue }
+    await requireCatalogue({ ...known, now: clock.now() })
     await this.#removal.collectGarbage()
     for (const streamId of await this.#catalogue.removals()) await this.#finishRemoval(streamId)
     await this.#holds.load()

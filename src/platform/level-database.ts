@@ -1,8 +1,10 @@
-import { statfs } from 'node:fs/promises'
+import { open, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ClassicLevel } from 'classic-level'
 import { ServiceError } from '../domain/errors.ts'
 import { keepReserve, releaseReserve } from './disk-reserve.ts'
+import { findLevelDamage } from './level/check-files.ts'
 
 export type LevelOperation =
   | { readonly type: 'put'; readonly key: string; readonly value: unknown }
@@ -30,9 +32,12 @@ export class LevelDatabase {
 
   /** @throws ServiceError as {@link openLevelMetaStore} says */
   static async open(directory: string, reserveBytes: number): Promise<LevelDatabase> {
-    const database = new LevelDatabase(directory, reserveBytes)
+    const damage = await findLastingDamage(directory)
+    if (damage !== null) throw corrupted(directory, damage, null)
+    const database = new LevelDatabase(directory, reserveBytes) // which begins to open it
     try {
       await database.#open()
+      await syncDirectory(directory) // the log that it began is named in the MANIFEST
     } catch (error) {
       throw notOpened(directory, error)
     }
@@ -40,7 +45,10 @@ export class LevelDatabase {
   }
 
   private constructor(directory: string, reserveBytes: number) {
-    this.#db = new ClassicLevel<string, unknown>(directory, { valueEncoding: 'json' })
+    this.#db = new ClassicLevel<string, unknown>(directory, {
+      valueEncoding: 'json',
+      maxOpenFiles: MAX_OPEN_TABLES,
+    })
     this.#directory = directory
     this.#reserve = join(directory, RESERVE_FILE)
     this.#reserveBytes = reserveBytes
@@ -119,6 +127,12 @@ export class LevelDatabase {
   }
 }
 
+/**
+ * An open table has its index in memory, some 45 KB, and is mapped: with LevelDB's 1,000 memory would
+ * grow up to 2 GB of rows. Opening one again takes a tenth of a millisecond.
+ */
+const MAX_OPEN_TABLES = 128
+
 /** Entries that wait in memory while a range is read. */
 const MAX_READ_AHEAD = 256
 
@@ -128,6 +142,29 @@ const START_BYTES = 1024 * 1024
 /** In the database's folder, where it leaves alone what it does not know. */
 const RESERVE_FILE = 'reserve'
 
+/** What another process writes at the moment may look damaged: it looks again before it says so. */
+async function findLastingDamage(directory: string): Promise<string | null> {
+  let damage: string | null = null
+  for (let look = 0; look < LOOKS; look++) {
+    if (look > 0) await delay(LOOK_AGAIN_MS)
+    damage = await findLevelDamage(directory)
+    if (damage === null) return null
+  }
+  return damage
+}
+
+const LOOKS = 3
+const LOOK_AGAIN_MS = 100
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
 /** LevelDB gives no code for it, only the system's text. */
 function isDiskFull(error: unknown): boolean {
   return /No space left|quota exceeded/i.test(causeOf(error).message)
@@ -136,6 +173,16 @@ function isDiskFull(error: unknown): boolean {
 function causeOf(error: unknown): { readonly code?: string; readonly message: string } {
   const { cause = error } = error as { cause?: unknown }
   return cause as { code?: string; message: string }
+}
+
+function corrupted(directory: string, why: string, cause: unknown): ServiceError {
+  return new ServiceError(
+    'data-loss',
+    'MetaStoreCorrupted',
+    `${directory} is damaged: ${why}. Put back a copy of it that was made while the service was ` +
+      'stopped, or save what can be saved of it with `kinora fsck --rebuild`: see docs/guide/running.md.',
+    cause === null ? {} : { cause },
+  )
 }
 
 function notOpened(directory: string, error: unknown): ServiceError {
@@ -149,12 +196,7 @@ function notOpened(directory: string, error: unknown): ServiceError {
     )
   }
   if (code === 'LEVEL_CORRUPTION') {
-    return new ServiceError(
-      'data-loss',
-      'MetaStoreCorrupted',
-      `${directory} is damaged: ${message}. Put back a copy of it, or see docs/guide/running.md.`,
-      { cause: error },
-    )
+    return corrupted(directory, message, error)
   }
   return new ServiceError(
     'unavailable',

@@ -21,6 +21,7 @@ export type FsckCode =
   | 'unreadable' // the system does not read it
   | 'media' // the chunk is not Matroska, or not laid out as chunks are
   | 'note' // a fragment's note is missing or disagrees with its bytes
+  | 'meta-table' // a block of the metadata is not as it was written
   | 'checksum' // a fragment's bytes are not those that were written
 
 export type FsckReport = {

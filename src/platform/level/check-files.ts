@@ -1,0 +1,112 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readLog } from './log-records.ts'
+import { addUpEdits, type LevelVersion } from './manifest.ts'
+import { findTableDamage } from './table-check.ts'
+
+/**
+ * Looks at a LevelDB that nobody has open, because LevelDB itself opens one with less in it when a
+ * log is damaged in its middle or gone, or when CURRENT is gone:
+ *
+ *   1. CURRENT names a MANIFEST, whose records are whole
+ *   2. every table is there, as long as the MANIFEST says
+ *   3. the log that the MANIFEST names is there, and it and later ones are whole up to their last
+ *      record, which a power failure may have torn
+ *
+ * It takes as long as the newest log and the number of tables: blocks of tables are not read. See
+ * {@link findDamagedTable}.
+ *
+ * @returns what is wrong, for people; `null`: nothing is
+ */
+export async function findLevelDamage(directory: string): Promise<string | null> {
+  const names = await namesIn(directory)
+  const found = await readVersion(directory, names)
+  if (found === null || typeof found === 'string') return found
+  const { tables, logNumber } = found
+  const damages = await Promise.all(
+    [...tables].map(([number, length]) => findTableMissing(directory, names, number, length)),
+  )
+  const damage = damages.find((text) => text !== null)
+  if (damage !== undefined) return damage
+  const logs = names.filter((name) => LOG.test(name) && Number.parseInt(name, 10) >= logNumber)
+  if (logNumber > 0 && !logs.some((name) => Number.parseInt(name, 10) === logNumber)) {
+    return `${toName(logNumber, 'log')} is missing`
+  }
+  for (const name of logs) {
+    const { damagedAt } = readLog(await readFile(join(directory, name)))
+    if (damagedAt !== null) return `${name} is damaged at byte ${damagedAt}`
+  }
+  return null
+}
+
+/** Reads every block of every table of a LevelDB that nobody has open. */
+export async function findDamagedTable(directory: string): Promise<string | null> {
+  const names = await namesIn(directory)
+  const version = await readVersion(directory, names)
+  if (version === null || typeof version === 'string') return version
+  for (const number of version.tables.keys()) {
+    const name = tableName(names, number)
+    if (name === null) return `${toName(number, 'ldb')} is missing`
+    const damage = findTableDamage(await readFile(join(directory, name)))
+    if (damage !== null) return `${name}: ${damage}`
+  }
+  return null
+}
+
+/** `null`: there is no database yet; a text: why it cannot be told what it has. */
+async function readVersion(
+  directory: string,
+  names: readonly string[],
+): Promise<LevelVersion | string | null> {
+  if (!names.includes('CURRENT')) {
+    const held = names.find((name) => LOG.test(name) || TABLE.test(name))
+    return held === undefined ? null : `CURRENT is missing beside ${held}`
+  }
+  const current = await readFile(join(directory, 'CURRENT'), 'latin1')
+  const manifest = current.slice(0, -1)
+  if (!/^MANIFEST-\d+\n$/.test(current)) return 'CURRENT is damaged'
+  if (!names.includes(manifest)) return `CURRENT names ${manifest}, which is missing`
+  const { records, damagedAt } = readLog(await readFile(join(directory, manifest)))
+  if (damagedAt !== null) return `${manifest} is damaged at byte ${damagedAt}`
+  if (records.length === 0) return `${manifest} is empty`
+  try {
+    return addUpEdits(records)
+  } catch (error) {
+    if (error instanceof RangeError) return `${manifest} is damaged: ${error.message}`
+    throw error
+  }
+}
+
+async function findTableMissing(
+  directory: string,
+  names: readonly string[],
+  number: number,
+  length: number,
+): Promise<string | null> {
+  const name = tableName(names, number)
+  if (name === null) return `${toName(number, 'ldb')} is missing`
+  const { size } = await stat(join(directory, name))
+  return size === length ? null : `${name} has ${size} bytes instead of ${length}`
+}
+
+const LOG = /^\d+\.log$/
+const TABLE = /^\d+\.(?:ldb|sst)$/
+
+/** Older versions of LevelDB called them sst. */
+function tableName(names: readonly string[], number: number): string | null {
+  const candidates = [toName(number, 'ldb'), toName(number, 'sst')]
+  return candidates.find((name) => names.includes(name)) ?? null
+}
+
+function toName(number: number, extension: string): string {
+  return `${String(number).padStart(6, '0')}.${extension}`
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
