@@ -24,7 +24,7 @@ export async function run({ quick, note }) {
       : [{ title: '10 years', chunks: 3650 * CHUNKS_PER_DAY }]),
     ...(asked > 0 ? [{ title: `${asked} chunks`, chunks: asked }] : []),
   ]
-  const lookUps = quick ? 1000 : 5000
+  const lookUps = quick ? 1500 : 6000
   const directory = mkdtempSync(join(tmpdir(), 'kinora-bench-'))
   try {
     const rows = []
