@@ -40,10 +40,6 @@ export function u16(...values: readonly number[]): Uint8Array {
 
 /** Big-endian; a negative number as its two's complement. */
 export function u32(...values: readonly number[]): Uint8Array {
-  return u32List(values)
-}
-
-export function u32List(values: readonly number[]): Uint8Array {
   const view = new DataView(new ArrayBuffer(4 * values.length))
   for (let i = 0; i < values.length; i++) view.setUint32(4 * i, values[i]!)
   return new Uint8Array(view.buffer)

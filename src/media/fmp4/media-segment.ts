@@ -1,5 +1,5 @@
 import type { Track } from '../../domain/track.ts'
-import { box, BOX_HEADER_BYTES, fullBox, u32, u32List, u64 } from './box.ts'
+import { box, BOX_HEADER_BYTES, fullBox, u32, u64 } from './box.ts'
 
 /** What one track brings to a segment. */
 export type SegmentTrack = {
@@ -95,20 +95,29 @@ function traf({ track, baseDecodeTime, samples }: SegmentTrack): Traf {
 // Version 1 of a run makes the composition offsets signed.
 function mixedRun(samples: readonly SegmentSample[]): Uint8Array {
   const flags = HAS_DATA_OFFSET | HAS_DURATION | HAS_SIZE | HAS_FLAGS | HAS_COMPOSITION_OFFSET
-  const rows: number[] = []
-  for (const { durationTicks, data, isKey, compositionOffset } of samples) {
-    rows.push(durationTicks, data.length, isKey ? KEY_SAMPLE : DEPENDENT_SAMPLE, compositionOffset)
+  const rows = new DataView(new ArrayBuffer(16 * samples.length))
+  for (let i = 0, at = 0; i < samples.length; i++, at += 16) {
+    const sample = samples[i]!
+    rows.setUint32(at, sample.durationTicks)
+    rows.setUint32(at + 4, sample.data.length)
+    rows.setUint32(at + 8, sample.isKey ? KEY_SAMPLE : DEPENDENT_SAMPLE)
+    rows.setInt32(at + 12, sample.compositionOffset)
   }
-  return fullBox('trun', { version: 1, flags }, u32(samples.length, 0), u32List(rows))
+  const head = u32(samples.length, 0)
+  return fullBox('trun', { version: 1, flags }, head, new Uint8Array(rows.buffer))
 }
 
 function keyRun(samples: readonly SegmentSample[]): Uint8Array {
   const flags = HAS_DATA_OFFSET | HAS_DURATION | HAS_SIZE | HAS_COMPOSITION_OFFSET
-  const rows: number[] = []
-  for (const { durationTicks, data, compositionOffset } of samples) {
-    rows.push(durationTicks, data.length, compositionOffset)
+  const rows = new DataView(new ArrayBuffer(12 * samples.length))
+  for (let i = 0, at = 0; i < samples.length; i++, at += 12) {
+    const sample = samples[i]!
+    rows.setUint32(at, sample.durationTicks)
+    rows.setUint32(at + 4, sample.data.length)
+    rows.setInt32(at + 8, sample.compositionOffset)
   }
-  return fullBox('trun', { version: 1, flags }, u32(samples.length, 0), u32List(rows))
+  const head = u32(samples.length, 0)
+  return fullBox('trun', { version: 1, flags }, head, new Uint8Array(rows.buffer))
 }
 
 /** Data offsets count from the moof's first byte; the payload starts behind the mdat's header. */
