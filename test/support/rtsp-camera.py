@@ -1,6 +1,6 @@
 """A camera for tests: gst-rtsp-server with a moving ball, behind digest or basic authentication.
 
-rtsp-camera.py PORT USER PASSWORD digest|basic -> prints "ready" once it takes connections on
+rtsp-camera.py PORT USER PASSWORD digest|basic [PIPELINE] -> prints "ready" once it takes connections on
 127.0.0.1:PORT/live. Ends with its standard input.
 """
 import sys
@@ -22,7 +22,7 @@ PIPELINE = (
 ROLE = 'viewer'
 
 
-def main(port, user, password, method):
+def main(port, user, password, method, pipeline=PIPELINE):
     Gst.init(None)
     token = GstRtspServer.RTSPToken()
     token.set_string('media.factory.role', ROLE)
@@ -36,7 +36,7 @@ def main(port, user, password, method):
     permissions.add_permission_for_role(ROLE, 'media.factory.access', True)
     permissions.add_permission_for_role(ROLE, 'media.factory.construct', True)
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(PIPELINE)
+    factory.set_launch(pipeline)
     factory.set_shared(True)
     factory.set_permissions(permissions)
     server = GstRtspServer.RTSPServer()

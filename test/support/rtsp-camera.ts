@@ -16,16 +16,21 @@ export function hasRtspCamera(): boolean {
   return status === 0
 }
 
-/** A camera at rtsp://127.0.0.1:PORT/live: H.264, 320x240, 15 frames a second, a key frame each second. */
+/**
+ * A camera at rtsp://127.0.0.1:PORT/live: H.264, 320x240, 15 frames a second, a key frame each second;
+ * or what `pipeline` makes, whose payloaders are pay0, pay1, ...
+ */
 export async function startRtspCamera(options: {
   readonly port: number
   readonly username: string
   readonly password: string
   readonly method: 'digest' | 'basic'
+  readonly pipeline?: string
 }): Promise<RtspCamera> {
-  const { port, username, password, method } = options
+  const { port, username, password, method, pipeline } = options
+  const more = pipeline === undefined ? [] : [pipeline]
   const script = join(ROOT, 'test/support/rtsp-camera.py')
-  const child = spawn(PYTHON, [script, String(port), username, password, method], {
+  const child = spawn(PYTHON, [script, String(port), username, password, method, ...more], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const ended = once(child, 'exit')

@@ -151,7 +151,7 @@ export const H264_SDP = [
   '',
 ].join('\r\n')
 
-/** SPS, PPS and a slice; the slice ends with `index`, so that samples can be told apart. */
+/** SPS, PPS and a slice; the slice ends with `index` (to 127), so that samples can be told apart. */
 export function keyFrame(index: number, timestamp: number, ssrc = 0x1234_5678): Uint8Array[] {
   const units = [SPS, PPS, keySlice(index)]
   return units.map((payload, i) =>
@@ -160,10 +160,10 @@ export function keyFrame(index: number, timestamp: number, ssrc = 0x1234_5678): 
 }
 
 export function keySlice(index: number): Uint8Array {
-  return hex(`658880aabb${(index & 0xff).toString(16).padStart(2, '0')}`)
+  return hex(`658880aabb${(0x80 | index).toString(16)}`) // no zero, which could be padding
 }
 
 /** The numbers that {@link keySlice} put into samples. */
 export function toIndexes(samples: readonly { readonly data: Uint8Array }[]): number[] {
-  return samples.map(({ data }) => data[data.length - 1]!)
+  return samples.map(({ data }) => data[data.length - 1]! & 0x7f)
 }
