@@ -4,6 +4,7 @@ import { untilDrained } from '../disk-throttle.ts'
 import type { LiveSession } from '../live-sessions.ts'
 import { CameraSession, type PacketKind } from '../rtsp/camera-session.ts'
 import { toTransportFacts } from '../rtsp/transport-facts.ts'
+import { kindOfFormat } from '../rtp/depacketise/open-depacketiser.ts'
 import { RtpIntake } from '../rtp/rtp-intake.ts'
 import { MediaWatchdog } from './media-watchdog.ts'
 import { toEndReason, toPullError } from './pull-ending.ts'
@@ -80,7 +81,8 @@ class RtspPull {
     const { clock } = this.#deps
     const { connectTimeoutMs, stallTimeoutMs } = this.#target
     const limits = {
-      hasVideo: camera.medias.some(({ kind }) => kind === 'video'),
+      // A video that we only store has no key frames that we would know.
+      hasVideo: camera.medias.some((media) => kindOfFormat(media) === 'video'),
       firstMs: 3 * connectTimeoutMs,
       stallMs: stallTimeoutMs,
     }
