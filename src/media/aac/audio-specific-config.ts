@@ -73,7 +73,19 @@ export function readAudioSpecificConfig(reader: BitReader): WholeAacConfig {
     reader.skip(1) // extensionFlag3
   }
   if (coreType >= 17 && reader.bits(2) > 1) throw reader.malformed('has error protection')
+  skipSyncExtension(reader)
   return { ...config, blockSamples }
+}
+
+/** SBR and PS signalled behind the configuration, so that old decoders do not see them (§1.6.5.2). */
+function skipSyncExtension(reader: BitReader): void {
+  if (reader.left < 17 || reader.fork().bits(11) !== 0x2b7) return
+  reader.skip(11)
+  const hasSbr = readObjectType(reader) === SBR && reader.flag()
+  if (!hasSbr) return
+  readSampleRate(reader)
+  if (reader.left < 12 || reader.fork().bits(11) !== 0x548) return
+  reader.skip(12) // psPresentFlag
 }
 
 /** Of AAC LC: what ADTS and an `rtpmap` tell is all of it. `null` when there is no such rate. */

@@ -24,6 +24,8 @@ export function readLatmConfig(reader: BitReader): LatmConfig {
   }
   const configEnd = version === 1 ? readLatmValue(reader) + reader.position : null
   const { record, aac } = readConfigRecord(reader, configEnd)
+  // GStreamer's payloader ends its `config` here.
+  if (reader.left < TAIL_BITS) return { record, aac, blocks, otherDataBits: 0 }
   const frameLengthType = reader.bits(3)
   if (frameLengthType !== 0) throw reader.malformed(`has frameLengthType ${frameLengthType}`)
   reader.skip(8) // latmBufferFullness
@@ -32,6 +34,9 @@ export function readLatmConfig(reader: BitReader): LatmConfig {
   if (reader.flag()) reader.skip(8) // crcCheckSum
   return { record, aac, blocks, otherDataBits }
 }
+
+/** frameLengthType, latmBufferFullness, and two flags for what may follow. */
+const TAIL_BITS = 13
 
 /** Reads it twice: once for its end, once for a copy that begins at a byte. */
 function readConfigRecord(

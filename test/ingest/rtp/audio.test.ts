@@ -188,6 +188,19 @@ describe('AAC as LATM (RFC 6416)', () => {
     })
   })
 
+  test.each([
+    ['ends behind the codec', '40002320', '1190'],
+    ['has a sync extension', '40002320adca00', '119056e500'],
+  ])("GStreamer's `config` %s", (_rule, config, codecPrivate) => {
+    const { samples, track } = play(
+      latm(`cpresent=0;config=${config}`),
+      payloads([0, '01 aa'], [1024, '01 bb']),
+    )
+
+    expect(samples).toEqual(['0 aa', '1024 bb'])
+    expect(track!.codecPrivate).toEqual(hex(codecPrivate))
+  })
+
   test('with its configuration in the elements, which then begin at no byte', () => {
     // useSameStreamMux 0, StreamMuxConfig of 44 bits, length 2, two bytes; then useSameStreamMux 1.
     const first = bits('0', ofHex(CONFIG).slice(0, 44), '00000010', ofHex('aabb'))
