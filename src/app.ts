@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { hkdfSync } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
@@ -19,7 +20,12 @@ import { registerPlayback } from './api/playback/index.ts'
 import { openArchive } from './archive/index.ts'
 import { toHttpUrl, type Config } from './config/index.ts'
 import { openMetaLeases } from './consume/index.ts'
-import { openDataStreams, type DataStreams } from './datastream/index.ts'
+import {
+  DEFAULT_KEY_ID,
+  MasterKeys,
+  openDataStreams,
+  type DataStreams,
+} from './datastream/index.ts'
 import { openDetector, resolveModel } from './detect/index.ts'
 import { readDeclaredSources } from './declared-sources.ts'
 import { ServiceError } from './domain/errors.ts'
@@ -161,7 +167,12 @@ async function startParts(
   )
   const dataStreams = keep(
     await openDataStreams(
-      { directory: inData('datastream'), meta, ...observed },
+      {
+        directory: inData('datastream'),
+        meta,
+        masterKeys: readMasterKeys(config, credentials.sealingKey),
+        ...observed,
+      },
       config.dataStreams,
     ),
   )
@@ -389,6 +400,28 @@ function readTls(section: {
   }
   createSecureContext(tls)
   return tls
+}
+
+/**
+ * The keys that wrap the data keys of encrypted data streams.
+ *
+ * @throws ServiceError `invalid-argument`/`InvalidConfig`
+ */
+function readMasterKeys({ dataStreams }: Config, secret: string): MasterKeys {
+  const own = Buffer.from(hkdfSync('sha256', Buffer.from(secret, 'hex'), '', 'data streams', 32))
+  const keys = new Map<string, Uint8Array>([[DEFAULT_KEY_ID, own]])
+  for (const { keyId, file } of dataStreams.keys) {
+    const text = existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
+    if (!/^[0-9a-f]{64}$/i.test(text)) {
+      throw new ServiceError(
+        'invalid-argument',
+        'InvalidConfig',
+        `dataStreams.keys: the file of ${keyId} does not hold 64 hexadecimal digits`,
+      )
+    }
+    keys.set(keyId, Buffer.from(text, 'hex'))
+  }
+  return new MasterKeys(keys)
 }
 
 /** By access key. @throws ServiceError `invalid-argument`/`InvalidConfig` */

@@ -116,6 +116,25 @@ export const configSchema = Type.Object(
         description:
           'The quotas per day of Kinesis on resharding and mode changes: off or enforce.',
       }),
+      keys: Type.Array(
+        Type.Object(
+          {
+            keyId: Type.String({
+              minLength: 1,
+              maxLength: 2048,
+              description: 'Such as alias/own.',
+            }),
+            file: Type.String({ minLength: 1, description: '64 hexadecimal digits.' }),
+          },
+          { additionalProperties: false },
+        ),
+        {
+          default: [],
+          description:
+            'Master keys for encryption at rest. alias/aws/kinesis is there always: made from the ' +
+            'secret in the data directory unless it is named here.',
+        },
+      ),
     }),
     archive: section({
       defaultRetentionHours: Type.Integer({

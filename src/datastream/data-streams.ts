@@ -99,6 +99,8 @@ export type StoredRecord = {
   readonly partitionKey: string
   readonly data: Uint8Array
   readonly arrivedAt: EpochMs
+  /** It is encrypted on the disk. */
+  readonly isEncrypted?: boolean
 }
 
 export type DataStreamStatus = 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING'
@@ -125,6 +127,8 @@ export type StreamChoices = {
   readonly shardLevelMetrics: readonly ShardLevelMetric[]
   /** Resource policy, JSON text. */
   readonly policy: string | null
+  /** What is put from now on is encrypted with data keys that this key wraps. */
+  readonly encryption: { readonly keyId: string } | null
 }
 export type DataStreamSettings = StreamChoices
 

@@ -17,6 +17,7 @@ import type {
   StoredRecord,
   SubscriptionEvent,
 } from './data-streams.ts'
+import { MasterKeys } from './master-keys.ts'
 import { Measure } from './measure.ts'
 import { peakKey, watchTraffic } from './on-demand.ts'
 import type { OnDemandStep } from './plan-on-demand.ts'
@@ -38,6 +39,7 @@ import {
   type DataStreamsParts,
   type StoreParts,
 } from './store-parts.ts'
+import { StreamCipher } from './stream-cipher.ts'
 import { StreamConsumers, type StreamConsumer } from './stream-consumers.ts'
 import {
   creationBatch,
@@ -120,7 +122,10 @@ class SegmentedDataStreams implements DataStreams {
       this.#subscriptions.endAll(prefix, consumerGone(stream.name, name))
     }
     const consumers = await StreamConsumers.open({ meta, clock, stream, onGone })
-    return new OpenStream(stream, await openShards(this.#parts, stream, shards), consumers)
+    const masterKeys = this.#parts.masterKeys ?? new MasterKeys(new Map())
+    const cipher = new StreamCipher({ meta, masterKeys, stream: stream.createdAt })
+    const opened = await openShards(this.#parts, stream, shards, cipher)
+    return new OpenStream(stream, opened, { consumers, cipher })
   }
 
   async create(options: Parameters<DataStreams['create']>[0]): Promise<void> {
@@ -175,7 +180,11 @@ class SegmentedDataStreams implements DataStreams {
     this.#busy.add(name)
     try {
       const shards = stream.shards.map((shard) => shard.row)
-      const rows = [...stream.consumers.rowsToDelete(), peakKey(stream.row.createdAt)]
+      const rows = [
+        ...stream.consumers.rowsToDelete(),
+        ...stream.cipher.rowsToDelete(),
+        peakKey(stream.row.createdAt),
+      ]
       const batch = deletionBatch({ stream: stream.row, shards }, rows)
       if (!(await this.#parts.meta.commit(batch))) throw beingChanged(name)
       this.#streams.delete(name)
@@ -207,6 +216,7 @@ class SegmentedDataStreams implements DataStreams {
 
   async update(name: string, change: Parameters<DataStreams['update']>[1]): Promise<void> {
     const stream = this.#find(name)
+    if (change.encryption) await stream.cipher.use(change.encryption.keyId)
     const { row } = stream
     const switches = change.mode !== undefined && change.mode !== row.mode
     await this.#changeRow(stream, {

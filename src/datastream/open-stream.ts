@@ -4,6 +4,7 @@ import { hashPartitionKey, parseHashKey } from './hash-range.ts'
 import { shardNotFound } from './plan-reshard.ts'
 import { lastWhere } from './segment-index.ts'
 import type { Shard } from './shard.ts'
+import type { StreamCipher } from './stream-cipher.ts'
 import type { StreamConsumers } from './stream-consumers.ts'
 import type { StreamRow } from './stream-rows.ts'
 
@@ -14,6 +15,7 @@ export class OpenStream {
   /** Aborts when the stream is deleted. */
   readonly gone = new AbortController()
   readonly consumers: StreamConsumers
+  readonly cipher: StreamCipher
   readonly #byId = new Map<string, Shard>()
   /** Open shards in the order of their hash ranges, which cover the space without a gap. */
   #byHash: readonly Shard[] = []
@@ -22,9 +24,14 @@ export class OpenStream {
   /** While it is there, no append begins: the shards are about to change. */
   #pause: Promise<void> | null = null
 
-  constructor(row: StreamRow, shards: readonly Shard[], consumers: StreamConsumers) {
+  constructor(
+    row: StreamRow,
+    shards: readonly Shard[],
+    parts: { readonly consumers: StreamConsumers; readonly cipher: StreamCipher },
+  ) {
     this.row = row
-    this.consumers = consumers
+    this.consumers = parts.consumers
+    this.cipher = parts.cipher
     this.add(shards)
   }
 

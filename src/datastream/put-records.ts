@@ -19,6 +19,8 @@ export async function putRecords(
   records: readonly RecordToPut[],
 ): Promise<readonly PutOutcome[]> {
   refuseTooLarge(stream.row, records)
+  const encryption = stream.row.encryption
+  if (encryption !== null) await stream.cipher.use(encryption.keyId)
   while (stream.pause !== null) await stream.pause
   stream.gone.signal.throwIfAborted()
   const startedAt = performance.now()
@@ -28,7 +30,10 @@ export async function putRecords(
   if (parts.options.capacity !== 'off') throttle(parts, stream, { records, shares, outcomes })
   await Promise.all(
     [...shares].map(async ([shard, positions]) => {
-      const batch = positions.map((i) => toEntry(records[i]!, arrivedAt))
+      const batch = positions.map((i) => {
+        const entry = toEntry(records[i]!, arrivedAt)
+        return encryption === null ? entry : seal(stream, shard, entry)
+      })
       const { shardId } = shard.info
       try {
         const numbers = await append(parts, stream, shard, batch)
@@ -116,6 +121,11 @@ function shareOut(stream: OpenStream, records: readonly RecordToPut[]): Map<Shar
 
 function toEntry(record: RecordToPut, arrivedAt: EpochMs): LogEntryToAppend {
   return { key: record.partitionKey, data: record.data, arrivedAt }
+}
+
+function seal(stream: OpenStream, shard: Shard, entry: LogEntryToAppend): LogEntryToAppend {
+  const data = stream.cipher.seal(shard.row.number, entry)
+  return { key: '', data, arrivedAt: entry.arrivedAt, isSealed: true }
 }
 
 function refuseTooLarge(row: StreamRow, records: readonly RecordToPut[]): void {

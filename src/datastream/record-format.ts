@@ -11,20 +11,23 @@ import type { LogEntry, LogEntryToAppend } from './shard-log.ts'
  *  0  4  'KSEG'                                 0  4  CRC-32 of every following byte of the record
  *  4  2  version, 1                             4  4  length of key and data together
  *  6  2  flags, 0                               8  2  length of the key
- *  8  8  index of the first record             10  2  flags, 0
+ *  8  8  index of the first record             10  2  flags: 1 encrypted, 2 begins a group
  * 16  8  latest arrival before this segment    12  8  index in the shard
  * 24  4  writer's epoch, 0                     20  8  arrival, epoch ms
  * 28  4  CRC-32 of bytes 0..27                 28     key (UTF-8), data
  * ```
  *
  * The CRC is that of ISO/IEC 3309 (zlib). It covers the lengths too, so that a torn or zeroed header
- * never sends a reader astray. Flags other than 0 are kept for encrypted and keyless records: a
- * reader refuses what it does not know.
+ * never sends a reader astray. A reader refuses flags that it does not know. A group is what one sync
+ * makes durable: the flag tells, when a damaged record is found, whether what follows was written
+ * after that one was on disk.
  */
 export const SEGMENT_HEADER_BYTES = 32
 export const RECORD_HEADER_BYTES = 28
 /** 10 MiB of data, the largest key in UTF-8, and room. A longer length is not a record. */
 export const MAX_RECORD_BODY_BYTES = 11 * 1024 * 1024
+const SEALED = 1
+const GROUP_START = 2
 const SEGMENT_MAGIC = 0x4b534547
 const SEGMENT_VERSION = 1
 
@@ -75,7 +78,7 @@ export function encodeRecord(
   into: Buffer,
   offset: number,
   entry: LogEntryToAppend,
-  index: number,
+  { index, startsGroup }: { readonly index: number; readonly startsGroup: boolean },
 ): number {
   const keyBytes = into.write(entry.key, offset + RECORD_HEADER_BYTES)
   const dataAt = offset + RECORD_HEADER_BYTES + keyBytes
@@ -83,7 +86,8 @@ export function encodeRecord(
   const end = dataAt + entry.data.byteLength
   into.writeUInt32BE(keyBytes + entry.data.byteLength, offset + 4)
   into.writeUInt16BE(keyBytes, offset + 8)
-  into.writeUInt16BE(0, offset + 10)
+  const flags = (entry.isSealed === true ? SEALED : 0) | (startsGroup ? GROUP_START : 0)
+  into.writeUInt16BE(flags, offset + 10)
   writeUint64(into, index, offset + 12)
   writeUint64(into, entry.arrivedAt, offset + 20)
   into.writeUInt32BE(crc32(into.subarray(offset + 4, end)), offset)
@@ -116,9 +120,14 @@ export function holdsRecord(bytes: Buffer, offset: number, size: number, index: 
   return (
     offset + size <= bytes.length &&
     bytes.readUInt32BE(offset) === crc32(bytes.subarray(offset + 4, offset + size)) &&
-    bytes.readUInt16BE(offset + 10) === 0 &&
+    bytes.readUInt16BE(offset + 10) <= (SEALED | GROUP_START) &&
     claimedIndex(bytes, offset) === index
   )
+}
+
+/** Whether the record whose header is whole at `offset` begins what one sync made durable. */
+export function startsGroup(bytes: Buffer, offset: number): boolean {
+  return (bytes.readUInt16BE(offset + 10) & GROUP_START) !== 0
 }
 
 /** The record at `offset`; its data is a view of `bytes`. */
@@ -130,6 +139,7 @@ export function decodeRecord(bytes: Buffer, offset: number): LogEntry {
     key: bytes.toString('utf8', bodyAt, dataAt),
     data: bytes.subarray(dataAt, bodyAt + bytes.readUInt32BE(offset + 4)),
     arrivedAt: epochMs(claimedArrival(bytes, offset)),
+    ...((bytes.readUInt16BE(offset + 10) & SEALED) !== 0 && { isSealed: true }),
   }
 }
 

@@ -40,7 +40,7 @@ export async function reshard(
 
   stream.status = 'UPDATING'
   try {
-    const children = await openShards(parts, row, created)
+    const children = await openShards(parts, row, created, stream.cipher)
     await stream.withoutAppends(closing, async () => {
       const after = { ...row, ...change, nextShard: row.nextShard + created.length }
       if (!(await parts.meta.commit(reshardBatch(row, after, [...closed, ...created])))) {

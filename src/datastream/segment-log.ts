@@ -459,7 +459,10 @@ function encodeGroup(group: readonly Waiting[], firstIndex: number) {
   let offset = 0
   for (const { batch } of group) {
     for (const entry of batch) {
-      const end = encodeRecord(bytes, offset, entry, firstIndex + sizes.length)
+      const end = encodeRecord(bytes, offset, entry, {
+        index: firstIndex + sizes.length,
+        startsGroup: sizes.length === 0,
+      })
       sizes.push(end - offset)
       offset = end
     }

@@ -29,5 +29,7 @@ export type LogEntryToAppend = {
   readonly key: string
   readonly data: Uint8Array
   readonly arrivedAt: EpochMs
+  /** `data` is encrypted, with the key in it: only a note for who reads it. */
+  readonly isSealed?: boolean
 }
 export type LogEntry = LogEntryToAppend & { readonly index: number }

@@ -6,6 +6,7 @@ import { RecordTail } from './record-tail.ts'
 import { ShardCapacity } from './shard-capacity.ts'
 import type { LogEntry, LogEntryToAppend, ShardLog } from './shard-log.ts'
 import { ShardTraffic } from './shard-traffic.ts'
+import type { StreamCipher } from './stream-cipher.ts'
 import type { ShardRow } from './stream-rows.ts'
 
 /** Records read of a shard, and the index to read next. */
@@ -16,11 +17,14 @@ const MAX_TAIL_BYTES = 4 * 1024 * 1024
 
 type Waiter = { readonly index: number; readonly wake: () => void }
 
+export type ShardParts = { readonly now: EpochMs; readonly cipher: StreamCipher }
+
 /** One shard at work: its row, its log, the numbers its records get, and who waits for records. */
 export class Shard {
   readonly log: ShardLog
   readonly capacity: ShardCapacity
   readonly traffic: ShardTraffic
+  readonly #cipher: StreamCipher
   #row: ShardRow
   #info: ShardInfo
   readonly #render: (index: number, recordedAt: number) => string
@@ -29,8 +33,9 @@ export class Shard {
   readonly #followers = new Set<() => void>()
   readonly #tail = new RecordTail(MAX_TAIL_BYTES)
 
-  constructor(row: ShardRow, log: ShardLog, now: EpochMs) {
+  constructor(row: ShardRow, log: ShardLog, { now, cipher }: ShardParts) {
     this.log = log
+    this.#cipher = cipher
     this.capacity = new ShardCapacity(now)
     this.traffic = new ShardTraffic(now)
     this.#row = row
@@ -63,7 +68,7 @@ export class Shard {
       if (this.#followers.size > 0) {
         this.#tail.add(
           first,
-          batch.map((entry, i) => toRecord(entry, numbers[i]!)),
+          batch.map((entry, i) => this.#toRecord(entry, numbers[i]!)),
         )
       }
       this.#wakeReaders()
@@ -105,7 +110,7 @@ export class Shard {
     const next = (entries.at(-1)?.index ?? Math.max(index, this.log.firstIndex) - 1) + 1
     // The clock may have gone back, so an entry can be older than one before it.
     const visible = entries.filter((entry) => entry.arrivedAt >= horizon)
-    return { records: visible.map((entry) => this.#toRecord(entry)), next }
+    return { records: visible.map((entry) => this.#toRecord(entry, this.#numberOf(entry))), next }
   }
 
   /** The last `count` records, oldest first. */
@@ -120,8 +125,17 @@ export class Shard {
     return records
   }
 
-  #toRecord(entry: LogEntry): StoredRecord {
-    return toRecord(entry, this.#render(entry.index, toSeconds(entry.arrivedAt)))
+  #toRecord(entry: LogEntryToAppend, sequenceNumber: string): StoredRecord {
+    const { arrivedAt } = entry
+    if (entry.isSealed !== true) {
+      return { sequenceNumber, partitionKey: entry.key, data: entry.data, arrivedAt }
+    }
+    const { key, data } = this.#cipher.unseal(this.#row.number, entry.data as Buffer)
+    return { sequenceNumber, partitionKey: key, data, arrivedAt, isEncrypted: true }
+  }
+
+  #numberOf({ index, arrivedAt }: LogEntry): string {
+    return this.#render(index, toSeconds(arrivedAt))
   }
 
   /** The number after which the record with this index comes, whether or not that is there yet. */
@@ -173,15 +187,6 @@ export class Shard {
     this.#tail.clear()
     this.#wakeAll()
     await this.log[Symbol.asyncDispose]()
-  }
-}
-
-function toRecord(entry: LogEntryToAppend, sequenceNumber: string): StoredRecord {
-  return {
-    sequenceNumber,
-    partitionKey: entry.key,
-    data: entry.data,
-    arrivedAt: entry.arrivedAt,
   }
 }
 

@@ -5,9 +5,11 @@ import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { MetaStore } from '../platform/meta-store.ts'
+import type { MasterKeys } from './master-keys.ts'
 import type { Measure } from './measure.ts'
 import { openSegmentLog, type SegmentLogOptions } from './segment-log.ts'
 import { Shard, toShardId } from './shard.ts'
+import type { StreamCipher } from './stream-cipher.ts'
 import type { ShardRow, StreamRow } from './stream-rows.ts'
 import { createUnreadableLog } from './unreadable-log.ts'
 
@@ -19,6 +21,8 @@ export type DataStreamsParts = {
   readonly events: Events
   readonly metrics: Metrics
   readonly log: Log
+  /** Default: none, and no stream can be encrypted. */
+  readonly masterKeys?: MasterKeys
 }
 
 export type DataStreamsOptions = {
@@ -49,18 +53,24 @@ export async function openShards(
   parts: StoreParts,
   stream: StreamRow,
   rows: readonly ShardRow[],
+  cipher: StreamCipher,
 ): Promise<Shard[]> {
   const opened: Shard[] = []
   for (let i = 0; i < rows.length; i += OPENING) {
     const some = rows.slice(i, i + OPENING)
-    opened.push(...(await Promise.all(some.map((row) => openShard(parts, stream, row)))))
+    opened.push(...(await Promise.all(some.map((row) => openShard(parts, stream, row, cipher)))))
   }
   return opened
 }
 
-async function openShard(parts: StoreParts, stream: StreamRow, row: ShardRow): Promise<Shard> {
+async function openShard(
+  parts: StoreParts,
+  stream: StreamRow,
+  row: ShardRow,
+  cipher: StreamCipher,
+): Promise<Shard> {
   const { events, metrics, options } = parts
-  const now = parts.clock.now()
+  const shardParts = { now: parts.clock.now(), cipher }
   const names = { stream: stream.name, shardId: toShardId(row.number) }
   try {
     const log = await openSegmentLog(folderOfShard(parts, stream.createdAt, row.number), {
@@ -68,11 +78,11 @@ async function openShard(parts: StoreParts, stream: StreamRow, row: ShardRow): P
       onCut: (cut) => events.shardLogRecovered({ ...names, ...cut }),
       ...options.segment,
     })
-    return new Shard(row, log, now)
+    return new Shard(row, log, shardParts)
   } catch (error) {
     // The other shards must start; this one answers everybody with what is wrong with it.
     parts.log.error({ ...names, err: error }, 'a shard log cannot be opened')
-    return new Shard(row, createUnreadableLog(error), now)
+    return new Shard(row, createUnreadableLog(error), shardParts)
   }
 }
 

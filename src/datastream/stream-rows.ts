@@ -56,6 +56,7 @@ const DEFAULT_CHOICES: StreamChoices = {
   warmMiBps: 0,
   shardLevelMetrics: [],
   policy: null,
+  encryption: null,
 }
 
 export type StoredStream = { readonly stream: StreamRow; readonly shards: readonly ShardRow[] }

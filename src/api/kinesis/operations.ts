@@ -28,6 +28,8 @@ import { putResourcePolicy } from './put-resource-policy.ts'
 import { registerStreamConsumer } from './register-stream-consumer.ts'
 import { removeTagsFromStream } from './remove-tags-from-stream.ts'
 import { splitShard } from './split-shard.ts'
+import { startStreamEncryption } from './start-stream-encryption.ts'
+import { stopStreamEncryption } from './stop-stream-encryption.ts'
 import { subscribeToShard } from './subscribe-to-shard.ts'
 import { tagResource } from './tag-resource.ts'
 import { untagResource } from './untag-resource.ts'
@@ -70,6 +72,8 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
     registerStreamConsumer,
     removeTagsFromStream,
     splitShard,
+    startStreamEncryption,
+    stopStreamEncryption,
     subscribeToShard,
     tagResource,
     untagResource,

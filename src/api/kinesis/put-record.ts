@@ -4,6 +4,7 @@ import { boolean, structure } from './input-schema.ts'
 import { sequenceNumber } from './iterator-start.ts'
 import { defineOperation, type KinesisService } from './operation.ts'
 import { recordMembers, refuseRecords, toRecordToPut } from './record-input.ts'
+import { toEncryptionType } from './stream-description.ts'
 import { invalid, streamMembers, toStreamName } from './stream-address.ts'
 
 /** PutRecord: the answer means that the record is on disk. */
@@ -17,13 +18,15 @@ export const putRecord = defineOperation(
   }),
   async (input, { service }) => {
     const name = toStreamName(input, service)
-    refuseRecords([input], service.dataStreams.settings(name), () => '')
+    const settings = service.dataStreams.settings(name)
+    refuseRecords([input], settings, () => '')
     if (input.SequenceNumberForOrdering !== undefined) {
       refuseFutureNumber(input.SequenceNumberForOrdering, name, service)
     }
     refuseDryRun(input.DryRun)
     const [result] = await service.dataStreams.put(name, [toRecordToPut(input)])
-    return { ShardId: result!.shardId, SequenceNumber: result!.sequenceNumber }
+    const { shardId, sequenceNumber: number } = result!
+    return { ShardId: shardId, SequenceNumber: number, ...toEncryptionType(settings) }
   },
 )
 

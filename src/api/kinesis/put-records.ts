@@ -5,6 +5,7 @@ import { toWireError } from './errors.ts'
 import { boolean, list, required, structure } from './input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { recordMembers, refuseRecords, toRecordToPut, type RecordInput } from './record-input.ts'
+import { toEncryptionType } from './stream-description.ts'
 import { invalid, streamMembers, toStreamName } from './stream-address.ts'
 
 const MAX_RECORDS = 500
@@ -33,6 +34,7 @@ export const putRecords = defineOperation(
     return {
       FailedRecordCount: outcomes.filter((outcome) => 'error' in outcome).length,
       Records: outcomes.map((outcome) => toEntry(outcome, service.accountId)),
+      ...toEncryptionType(settings),
     }
   },
 )

@@ -8,6 +8,7 @@ export function toRecordMember(record: StoredRecord, codec: Codec) {
     ApproximateArrivalTimestamp: codec.writeTimestamp(record.arrivedAt),
     Data: codec.writeBlob(record.data),
     ...(record.partitionKey !== '' && { PartitionKey: record.partitionKey }),
+    ...(record.isEncrypted === true && { EncryptionType: 'KMS' }),
   }
 }
 

@@ -1,10 +1,10 @@
-import type { DataStreamInfo, ShardInfo } from '../../datastream/index.ts'
+import type { DataStreamInfo, DataStreamSettings, ShardInfo } from '../../datastream/index.ts'
 import type { Call, KinesisService } from './operation.ts'
 import { toStreamArn } from './stream-address.ts'
 
 /** The members that DescribeStream and DescribeStreamSummary share. */
 export function toStreamMembers(info: DataStreamInfo, { service, codec }: Call) {
-  const { mode, shardLevelMetrics } = service.dataStreams.settings(info.name)
+  const { mode, shardLevelMetrics, encryption } = service.dataStreams.settings(info.name)
   return {
     StreamName: info.name,
     StreamARN: toStreamArn(info.name, service),
@@ -13,8 +13,19 @@ export function toStreamMembers(info: DataStreamInfo, { service, codec }: Call) 
     RetentionPeriodHours: info.retentionHours,
     StreamCreationTimestamp: codec.writeTimestamp(info.createdAt),
     EnhancedMonitoring: [{ ShardLevelMetrics: shardLevelMetrics }],
-    EncryptionType: 'NONE',
+    ...toEncryptionMembers(encryption),
   }
+}
+
+function toEncryptionMembers(encryption: DataStreamSettings['encryption']) {
+  return encryption === null
+    ? { EncryptionType: 'NONE' }
+    : { EncryptionType: 'KMS', KeyId: encryption.keyId }
+}
+
+/** Of puts: absent while the stream is not encrypted. */
+export function toEncryptionType({ encryption }: DataStreamSettings) {
+  return encryption === null ? {} : { EncryptionType: 'KMS' }
 }
 
 /** A shard takes a mebibyte per second. */

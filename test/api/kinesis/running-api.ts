@@ -5,7 +5,12 @@ import { KinesisClient, type KinesisClientConfig } from '@aws-sdk/client-kinesis
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { startHttpServer } from '../../../src/api/http-server.ts'
 import { createKinesisApi, type KinesisApiParts } from '../../../src/api/kinesis/index.ts'
-import { openDataStreams, type DataStreamsOptions } from '../../../src/datastream/index.ts'
+import {
+  DEFAULT_KEY_ID,
+  MasterKeys,
+  openDataStreams,
+  type DataStreamsOptions,
+} from '../../../src/datastream/index.ts'
 import { systemClock } from '../../../src/platform/clock.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { createObserved } from '../../support/observed.ts'
@@ -34,8 +39,9 @@ export async function runKinesisApi(
   const clock = new ManualClock(Date.now())
   const directory = join(await scratchDirectory(), 'datastream')
   const meta = await scratchMetaStore()
+  const masterKeys = new MasterKeys(new Map([[DEFAULT_KEY_ID, randomBytes(32)]]))
   const dataStreams = untilTestEnds(
-    await openDataStreams({ directory, meta, clock, ...observed }, options),
+    await openDataStreams({ directory, meta, clock, masterKeys, ...observed }, options),
   )
   const api = createKinesisApi({
     dataStreams,
