@@ -10,6 +10,7 @@
 export type SamplePlan = 'append' | 'begin' | 'hold' | 'drop'
 
 export type SampleSituation = {
+  /** Of the one track that fragments are cut by. */
   readonly isVideo: boolean
   readonly isKey: boolean
   readonly sessionHasVideo: boolean

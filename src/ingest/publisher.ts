@@ -1,18 +1,12 @@
 import type { FragmentWriter } from '../archive/index.ts'
-import { ServiceError, type ErrorKind } from '../domain/errors.ts'
-import { epochMs, type EpochMs } from '../domain/time.ts'
+import type { EpochMs } from '../domain/time.ts'
 import type { Sample, Track } from '../domain/track.ts'
-import {
-  clusterStart,
-  MAX_RELATIVE_MS,
-  simpleBlockHead,
-  tagsElement,
-  toMatroskaHeader,
-} from '../media/matroska/writer.ts'
+import { MAX_RELATIVE_MS, toMatroskaHeader } from '../media/matroska/writer.ts'
 import type { Events } from '../observe/events.ts'
 import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
+import { FragmentOutput, type TimedSample } from './fragment-output.ts'
 import { isCutPoint, planSample } from './fragment-plan.ts'
 import { GopMeter, type GopFacts } from './gop-meter.ts'
 import { IngestTally, type TallySnapshot } from './ingest-tally.ts'
@@ -40,27 +34,23 @@ export class IngestPublisher {
   readonly #options: PublisherOptions
   readonly #timeline: MediaTimeline
   readonly #tally: IngestTally
+  readonly #output: FragmentOutput
   readonly #gop = new GopMeter()
   readonly #tracks = new Map<number, Track>()
-  /** Of the video track that cuts are made by. */
+  /** Of the video track that fragments are cut by; others are kept beside it, like audio. */
   #videoNumber: number | null = null
   #gate: StartGate | null = new StartGate()
   #gateIsTimed = false
   #header: Uint8Array | null = null
-  #open: OpenFragment | null = null
   /** Samples of other tracks than video that wait for the next fragment. */
-  #held: HeldSample[] = []
+  #held: TimedSample[] = []
   #heldBytes = 0
-  #discontinuity = true
   #resumeAnywhere = false
   /** Decode time of the first sample that found no fragment open. */
   #waitingSince: EpochMs | null = null
   /** Tracks of which something was lost before their next sample. */
   readonly #lossBefore = new Set<number>()
-  /** Not yet named in a fragment's Tags. */
-  #losses = 0
   readonly #ended = new AbortController()
-  readonly #ending = new Set<Promise<void>>()
 
   constructor(deps: PublisherDeps, options: PublisherOptions) {
     if (options.maxFragmentMs > MAX_RELATIVE_MS - 1000) {
@@ -70,6 +60,8 @@ export class IngestPublisher {
     this.#options = options
     this.#timeline = new MediaTimeline(deps.clock, options.trackClocks)
     this.#tally = new IngestTally(deps, options.stream)
+    const drop = this.#tally.drop.bind(this.#tally)
+    this.#output = new FragmentOutput({ writer: deps.writer, log: deps.log, drop })
   }
 
   /** Bytes that wait for the disk; a protocol stops reading from its peer while they are many. */
@@ -98,7 +90,7 @@ export class IngestPublisher {
       this.#videoNumber = Math.min(this.#videoNumber ?? track.number, track.number)
     }
     this.#header = null
-    this.#open?.describes.delete(track.number)
+    this.#output.open?.describes.delete(track.number)
     this.#openGateWhenDue()
   }
 
@@ -151,11 +143,11 @@ export class IngestPublisher {
   async end(): Promise<void> {
     this.#ended.abort()
     this.#releaseGate()
-    this.#finishFragment()
+    this.#output.finish()
     this.#tally.drop('no-keyframe', this.#held.length)
     this.#held = []
     this.#tally.report()
-    await Promise.all(this.#ending)
+    await this.#output.settled()
   }
 
   snapshot(): PublisherSnapshot {
@@ -197,21 +189,18 @@ export class IngestPublisher {
   #store(arrived: ArrivedSample): void {
     const { sample, track } = arrived
     const { isKey } = sample
-    const isVideo = track.kind === 'video'
+    const isVideo = track.number === this.#videoNumber
     const cutPoint = isCutPoint({ isVideo, isKey, sessionHasVideo: this.#videoNumber !== null })
     const placed = this.#timeline.place(arrived, cutPoint)
     // What was lost for long is a gap, and no sample that lasts so long.
     const jumped = placed.jumped || (arrived.afterLoss && placed.stepMs > MAX_DURATION_MS)
     if (jumped) {
-      this.#finishFragment()
-      this.#discontinuity = true
+      this.#output.interrupt()
       this.#resumeAnywhere = true
       this.#waitingSince = null
     }
-    if (track.number === this.#videoNumber) {
-      this.#warnOfGop(this.#gop.note(placed.dts, isKey, !jumped))
-    }
-    const open = this.#open
+    if (isVideo) this.#warnOfGop(this.#gop.note(placed.dts, isKey, !jumped))
+    const { open } = this.#output
     // One literal and no spread: this runs for every sample, and a spread costs as much as the rest.
     const plan = planSample({
       isVideo,
@@ -225,12 +214,12 @@ export class IngestPublisher {
     })
     switch (plan) {
       case 'append':
-        this.#append(sample, placed)
+        this.#output.append(sample, placed)
         break
       case 'begin':
         if (!cutPoint && open !== null)
           this.#warnOfGop(this.#gop.report(placed.dts - open.startDts))
-        this.#begin(sample, placed, cutPoint)
+        this.#begin({ sample, placed }, cutPoint)
         break
       case 'hold':
         this.#hold(sample, placed)
@@ -239,12 +228,12 @@ export class IngestPublisher {
         this.#tally.drop('no-keyframe', 1)
         break
     }
-    if (this.#open === null) this.#waitingSince ??= placed.dts
-    if (arrived.afterLoss) this.#losses++
+    if (this.#output.open === null) this.#waitingSince ??= placed.dts
+    if (arrived.afterLoss) this.#output.noteLoss()
   }
 
   #openSituation(track: Track, placed: PlacedSample) {
-    const open = this.#open
+    const { open } = this.#output
     if (open === null) return null
     return {
       ageMs: placed.dts - open.startDts,
@@ -254,76 +243,32 @@ export class IngestPublisher {
     }
   }
 
-  #begin(sample: Sample, placed: PlacedSample, startsWithKey: boolean): void {
-    this.#finishFragment()
+  #begin(next: TimedSample, startsWithKey: boolean): void {
     this.#tally.report()
     // A key sample of video goes before what was held; audio keeps its order.
-    const isVideo = this.#tracks.get(sample.trackNumber)!.kind === 'video'
-    const queue = isVideo
-      ? [{ sample, placed }, ...this.#held]
-      : [...this.#held, { sample, placed }]
-    const first = queue[0]!
+    const isVideo = next.sample.trackNumber === this.#videoNumber
+    const queue = isVideo ? [next, ...this.#held] : [...this.#held, next]
     const tracks = [...this.#tracks.values()].sort((a, b) => a.number - b.number)
     this.#header ??= toMatroskaHeader(tracks, { title: this.#options.stream })
-    this.#open = {
-      timecode: first.placed.pts,
-      startDts: first.placed.dts,
-      startsWithKey,
-      describes: new Set(this.#tracks.keys()),
-      samples: 0,
-      producerEnd: first.placed.pts,
-    }
-    try {
-      this.#deps.writer.begin({
-        header: this.#header,
-        tracks,
-        producerTimestamp: first.placed.pts,
-        serverTimestamp: first.sample.arrivedAt,
-        discontinuity: this.#discontinuity,
-        startsWithKey,
-      })
-    } catch (error) {
-      this.#lose(error)
-      return
-    }
-    this.#discontinuity = false
+    if (!this.#output.begin({ header: this.#header, tracks, startsWithKey }, queue[0]!)) return
     this.#resumeAnywhere = false
     this.#waitingSince = null
     this.#held = []
     this.#heldBytes = 0
-    for (const each of queue) this.#append(each.sample, each.placed)
+    for (const { sample, placed } of queue) this.#output.append(sample, placed)
+    if (this.#videoNumber === null) void this.#finishInTime()
   }
 
-  #append(sample: Sample, placed: PlacedSample): void {
-    const open = this.#open
-    if (open === null) {
-      this.#tally.drop('no-keyframe', 1) // the fragment was lost just before
-      return
-    }
-    const relativeMs = placed.pts - open.timecode
-    if (relativeMs > MAX_RELATIVE_MS || relativeMs < -MAX_RELATIVE_MS - 1) {
-      this.#tally.drop('timestamp-out-of-range', 1)
-      return
-    }
-    const head = simpleBlockHead({
-      trackNumber: sample.trackNumber,
-      relativeMs,
-      isKey: sample.isKey,
-      payloadLength: sample.data.length,
-    })
-    const parts =
-      open.samples === 0 ? [clusterStart(open.timecode), head, sample.data] : [head, sample.data]
-    open.samples++
-    open.producerEnd = epochMs(Math.max(open.producerEnd, placed.pts + placed.durationMs))
+  /** Metadata may come minutes apart; what came is not kept waiting for what comes. */
+  async #finishInTime(): Promise<void> {
+    const { open } = this.#output
+    const { signal } = this.#ended
     try {
-      this.#deps.writer.append(parts, {
-        samples: 1,
-        producerEnd: open.producerEnd,
-        arrivedAt: sample.arrivedAt,
-      })
-    } catch (error) {
-      this.#lose(error)
+      await this.#deps.clock.sleep(this.#options.fragmentTargetMs + SPARSE_MS, signal)
+    } catch {
+      return // the session has ended
     }
+    if (this.#output.open === open) this.#output.finish()
   }
 
   /**
@@ -333,7 +278,7 @@ export class IngestPublisher {
   #hold(sample: Sample, placed: PlacedSample): void {
     this.#held.push({ sample, placed })
     this.#heldBytes += sample.data.length
-    const spanMs = this.#open === null ? MAX_HELD_MS : Number.POSITIVE_INFINITY
+    const spanMs = this.#output.open === null ? MAX_HELD_MS : Number.POSITIVE_INFINITY
     for (
       let oldest = this.#held[0];
       oldest !== undefined &&
@@ -344,35 +289,6 @@ export class IngestPublisher {
       this.#heldBytes -= oldest.sample.data.length
       this.#tally.drop('no-keyframe', 1)
     }
-  }
-
-  #finishFragment(): void {
-    if (this.#open === null) return
-    this.#open = null
-    const tags = this.#losses > 0 ? tagsElement([[LOSSES_TAG, String(this.#losses)]]) : null
-    this.#losses = 0
-    const ending: Promise<void> = this.#deps.writer
-      .end(tags)
-      .then(
-        () => undefined,
-        // The archive has counted and logged it. What follows does not continue what is stored.
-        (error: unknown) => {
-          this.#discontinuity = true
-          this.#deps.log.debug({ err: error }, 'fragment not persisted')
-        },
-      )
-      .finally(() => this.#ending.delete(ending))
-    this.#ending.add(ending)
-  }
-
-  /** The archive gave the open fragment up. */
-  #lose(error: unknown): void {
-    if (!(error instanceof ServiceError) || !LOSSES.has(error.kind)) throw error
-    const lost = Math.max(1, this.#open?.samples ?? 0)
-    this.#open = null
-    this.#discontinuity = true
-    const reason = error.code === 'ArchiveQueueFull' ? 'archive-queue-full' : 'archive-failed'
-    this.#tally.drop(reason, lost)
   }
 
   #warnOfGop(gopMs: number | null): void {
@@ -407,24 +323,8 @@ export type PublisherSnapshot = TallySnapshot & {
   readonly clock: ClockFacts | null
 }
 
-/** In how many places of the fragment media was lost on its way to us. */
-export const LOSSES_TAG = 'KINORA_LOSSES'
-
-type HeldSample = { readonly sample: Sample; readonly placed: PlacedSample }
-
-type OpenFragment = {
-  /** Of its Cluster. */
-  readonly timecode: EpochMs
-  readonly startDts: EpochMs
-  readonly startsWithKey: boolean
-  /** Tracks whose present parameter sets are in its header. */
-  readonly describes: Set<number>
-  samples: number
-  producerEnd: EpochMs
-}
-
-/** Of the archive: a full queue, a failed write, a fragment beyond its size. Others are bugs. */
-const LOSSES = new Set<ErrorKind>(['unavailable', 'limit-exceeded'])
+/** By which the next sample may be late. */
+const SPARSE_MS = 500
 const MAX_HELD_MS = 1_000
 const MAX_HELD_BYTES = 1024 * 1024
 

@@ -530,6 +530,24 @@ describe('other sessions', () => {
     expect(writer.fragments.every(({ start }) => start.startsWithKey)).toBe(true)
   })
 
+  test('metadata that come seldom are not kept waiting for the next', async () => {
+    const { publisher, clock, settle, stored, marks, writer } = setUp()
+    publisher.expect(['data'])
+    publisher.describe(META)
+    write(publisher, clock, META, 0)
+    await settle()
+    expect(writer.tags).toHaveLength(0)
+    await clock.sleeping(2_500)
+    clock.advance(2_500)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(writer.tags).toHaveLength(1)
+    write(publisher, clock, META, 9_000)
+    await publisher.end()
+
+    expect(stored()).toEqual(['K0', 'K9000'])
+    expect(marks().map(([, discontinuity]) => discontinuity)).toEqual([true, false])
+  })
+
   test('two audio tracks are waited for when two are announced', async () => {
     const { publisher, clock, send, writer } = setUp()
     const second = { ...AUDIO, number: 3 }
@@ -545,7 +563,7 @@ describe('other sessions', () => {
     expect(writer.fragments.map(({ start }) => start.tracks)).toEqual([[VIDEO, AUDIO, second]])
   })
 
-  test('of two video tracks both are kept, and each cuts', async () => {
+  test('of two video tracks both are kept, and the first one cuts', async () => {
     const { publisher, clock, send, stored, writer } = setUp()
     const second = { ...VIDEO, number: 4 }
     publisher.expect(['video', 'video'])
@@ -553,13 +571,14 @@ describe('other sessions', () => {
     publisher.describe(second)
     send('K', 0)
     write(publisher, clock, second, 10)
-    send('P', 1_000)
-    write(publisher, clock, second, 1_010)
+    send('P', 2_000)
+    write(publisher, clock, second, 2_010)
+    send('K', 3_000)
     await publisher.end()
 
     expect(writer.fragments[0]!.start.tracks).toEqual([VIDEO, second])
-    expect(stored()).toEqual(['K0 K10 P1000 K1010'])
-    expect(publisher.snapshot().gop).toBeNull() // of the first
+    expect(stored()).toEqual(['K0 K10 P2000 K2010', 'K3000'])
+    expect(publisher.snapshot().gop).toEqual({ lastMs: 3_000, maxMs: 3_000 })
   })
 
   test('MJPEG: every sample is a key sample, and fragments are as long as usual', async () => {
