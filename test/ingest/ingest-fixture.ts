@@ -20,9 +20,10 @@ export async function openIngestFixture(
   const meta = await scratchMetaStore()
   const registry = await openStreamRegistry(meta, systemClock)
   const { info } = await registry.create({ name: 'x', retentionHours: 24, publishKey: KEY })
+  const directory = join(await scratchDirectory(), 'media')
   const archive = untilTestEnds(
     await openArchive(
-      { directory: join(await scratchDirectory(), 'media'), meta, clock: systemClock, ...observed },
+      { directory, meta, clock: systemClock, ...observed },
       {
         retentionMsOf: () => 86_400_000,
         nameOf: () => 'x',
@@ -44,6 +45,7 @@ export async function openIngestFixture(
     deps: { ...deps, sessions },
     sessions,
     streamId: info.streamId,
+    directory,
     archive,
     registry,
     observed,

@@ -9,7 +9,7 @@ import {
   type Track,
 } from '../../domain/track.ts'
 import { parseAc3Frame } from '../../media/ac3/sync-frame.ts'
-import { parseFlacStreamInfo } from '../../media/flac/stream-info.ts'
+import { parseFlacStreamInfo, toFlacHeader } from '../../media/flac/stream-info.ts'
 import { parseMpegAudioFrame } from '../../media/mpeg-audio/frame-header.ts'
 import { OPUS_SAMPLE_RATE_HZ, parseOpusHead } from '../../media/opus/opus-head.ts'
 import { toWaveFormatEx, WAVE_FORMAT } from '../../media/pcm/wave-format.ts'
@@ -35,8 +35,9 @@ export function toTrackOfConfig(
       return audioTrack(number, CODEC_OPUS, record, OPUS_SAMPLE_RATE_HZ, channels)
     }
     case 'flac': {
-      const { sampleRateHz, channels } = parseFlacStreamInfo(record)
-      return audioTrack(number, CODEC_FLAC, record, sampleRateHz, channels)
+      const header = toFlacHeader(record)
+      const { sampleRateHz, channels } = parseFlacStreamInfo(header)
+      return audioTrack(number, CODEC_FLAC, header, sampleRateHz, channels)
     }
     default:
       return null

@@ -32,6 +32,19 @@ export function parseFlacStreamInfo(record: Uint8Array): FlacStreamInfo {
   }
 }
 
+/**
+ * What `A_FLAC` wants, from what peers send: FFmpeg's FLV muxer leaves the magic and the block's head
+ * out, other than Enhanced RTMP says.
+ */
+export function toFlacHeader(record: Uint8Array): Uint8Array {
+  const isBare = record.length === STREAM_INFO_BYTES && record[0] !== MAGIC[0]
+  return isBare ? Buffer.concat([MAGIC, LAST_STREAM_INFO, record]) : record
+}
+
+const STREAM_INFO_BYTES = 34
+const MAGIC = Buffer.from('fLaC')
+const LAST_STREAM_INFO = Uint8Array.of(0x80, 0, 0, STREAM_INFO_BYTES)
+
 function malformed(what: string, offset: number): MalformedMediaError {
   return new MalformedMediaError(`FLAC header ${what}`, { offset, path: 'STREAMINFO' })
 }

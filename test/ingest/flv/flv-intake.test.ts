@@ -94,6 +94,13 @@ describe('audio tracks', () => {
     ])
   })
 
+  test('FLAC without its magic, as FFmpeg announces it, gets it', () => {
+    const { tracks } = bodies('audio', `90 664c6143 ${FLAC.replace('664c6143 00000022', '')}`)
+
+    const stored = Buffer.from(tracks[0]!.codecPrivate).toString('hex')
+    expect(stored).toBe(FLAC.replace(' 00000022', '80000022').replaceAll(' ', ''))
+  })
+
   test('PCM says its depth', () => {
     const { tracks } = bodies('audio', '3f 00000000')
 
