@@ -40,6 +40,8 @@ export function createEvents(log: Log, metrics: Metrics) {
       isNews: boolean
       failedAttempts: number
       retryInMs: number
+      /** Of a cause of ours, such as `ArchiveDiskFull`. */
+      code?: string
       stack?: string
     }) {
       const { isNews, ...fields } = e

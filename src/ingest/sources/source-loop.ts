@@ -1,3 +1,4 @@
+import { ServiceError } from '../../domain/errors.ts'
 import type { EpochMs } from '../../domain/time.ts'
 import type { SourceSettings } from '../../registry/index.ts'
 import type { LiveSession, LiveSessions, SessionEndReason } from '../live-sessions.ts'
@@ -154,6 +155,7 @@ export class SourceLoop {
     this.#deps.events.sourceFailed({
       ...{ stream: this.#stream, reason, message, isNews },
       ...{ failedAttempts: this.#failedAttempts, retryInMs },
+      ...(cause instanceof ServiceError ? { code: cause.code } : {}),
       // A stack of our own code; causes of other failures may quote the peer.
       ...(reason === 'failed' && cause instanceof Error ? { stack: stackOf(cause) } : {}),
     })
