@@ -106,6 +106,19 @@ const FORMATS: readonly Format[] = [
     payloads: ['03aabbcc', '01dd02eeff', 'ff2d' + '00'.repeat(40)],
   },
   {
+    rule: 'AV1',
+    sdp: dynamic('video', 'AV1/90000'),
+    payloadType: 96,
+    payloads: [
+      '200c08000000043cffbcfbf90040301000aabb',
+      '1030aabbcc',
+      '5030010203',
+      'd0040506',
+      '90070809',
+      '000230aa0330bbcc',
+    ],
+  },
+  {
     rule: 'VP8',
     sdp: dynamic('video', 'VP8/90000'),
     payloadType: 96,

@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { AVMEDIA_TYPE_AUDIO, AVMEDIA_TYPE_VIDEO } from 'node-av/constants'
@@ -8,6 +10,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseAvcConfig } from '../../../src/media/nal/avc-config.ts'
 import { parseHevcConfig } from '../../../src/media/nal/hevc-config.ts'
 import { demux, type DemuxedFile, type DemuxedPacket } from '../../playback/support/demux.ts'
+import { isInstalled } from '../../support/installed.ts'
+import { scratchDirectory } from '../../support/scratch.ts'
 import { sharedMedia } from '../../support/shared-media.ts'
 import { NOW, openIntake } from './recording-sink.ts'
 
@@ -39,20 +43,21 @@ async function send(
   const packet = new Packet()
   packet.alloc()
   try {
-    await input.openInput(path)
-    await input.findStreamInfo()
+    check(await input.openInput(path))
+    check(await input.findStreamInfo())
     const source = input.streams.find(({ codecpar }) => codecpar.codecType === kind)!
-    output.allocOutputContext2(null, 'rtp', `rtp://127.0.0.1:${port}?rtcpport=${port}`)
+    check(output.allocOutputContext2(null, 'rtp', `rtp://127.0.0.1:${port}?rtcpport=${port}`))
+    output.strictStdCompliance = FF_COMPLIANCE_EXPERIMENTAL // of AV1
     const target = output.newStream(null)
     source.codecpar.copy(target.codecpar)
     target.codecpar.codecTag = 0
-    await output.openOutput()
-    await output.writeHeader(null)
+    check(await output.openOutput())
+    check(await output.writeHeader(null))
     while ((await input.readFrame(packet)) >= 0) {
       if (packet.streamIndex === source.index) {
         packet.rescaleTs(source.timeBase, target.timeBase)
         packet.streamIndex = target.index
-        await output.writeFrame(packet)
+        check(await output.writeFrame(packet))
         await received()
       }
       packet.unref()
@@ -67,10 +72,17 @@ async function send(
   }
 }
 
+const FF_COMPLIANCE_EXPERIMENTAL = -2
+
+function check(result: number): void {
+  if (result < 0) throw new Error(`FFmpeg error ${result}`)
+}
+
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64')
 
 function toSdp({ tracks }: DemuxedFile, kind: 'video' | 'audio'): string {
   const { codecId, codecPrivate, audio } = tracks.find((track) => track.kind === kind)!
+  if (codecId === 'V_UNKNOWN') return 'm=video 0 RTP/AVP 96\na=rtpmap:96 AV1/90000\n' // to our demuxer
   if (codecId === 'V_MPEG4/ISO/AVC') {
     const { sps, pps } = parseAvcConfig(codecPrivate)
     const sets = [...sps, ...pps].map(base64).join(',')
@@ -139,6 +151,32 @@ describe("what FFmpeg 8's RTP muxer sends", () => {
     expect(sink.samples.every(({ dts }, i) => i === 0 || dts > sink.samples[i - 1]!.dts)).toBe(true)
     expect(intake.keyFrames).toBe(packets.filter(({ isKey }) => isKey).length)
     expect(sink.clocks.length).toBeGreaterThan(0)
+  })
+
+  test.skipIf(!isInstalled('ffmpeg', '-version'))('AV1', async () => {
+    const path = join(await scratchDirectory(), 'film.mkv')
+    const source = ['-f', 'lavfi', '-i', 'testsrc2=size=320x240:rate=25:duration=1.2']
+    const coding = ['-pix_fmt', 'yuv420p', '-c:v', 'libsvtav1', '-preset', '12', '-g', '10']
+    const made = spawnSync('ffmpeg', ['-loglevel', 'error', '-y', ...source, ...coding, path])
+    expect(made.status).toBe(0)
+    const { sink, intake, packets } = await takeIn(path, 'video')
+
+    expect(intake.stats()[0]).toMatchObject({ lost: 0, malformed: 0, refused: 0 })
+    expect([...sink.drops]).toEqual([])
+    expect(seen(sink.samples).map(({ isKey, bytes }) => [isKey, bytes])).toEqual(
+      packets.map(({ isKey, data }) => [isKey, data.length]),
+    )
+    expect(sink.samples.every(({ data }, i) => Buffer.compare(data, packets[i]!.data) === 0)).toBe(
+      true,
+    )
+    const [track] = sink.tracks
+    expect(track).toMatchObject({ codecId: 'V_AV1', video: { widthPx: 320, heightPx: 240 } })
+    const expectedPrivate = (await demux(path)).tracks[0]!.codecPrivate
+    const privateData = Buffer.from(track!.codecPrivate)
+    expect(privateData.subarray(0, 4)).toEqual(Buffer.from(expectedPrivate).subarray(0, 4))
+    // SVT-AV1 announces another sequence header than it sends; the one that is sent counts.
+    const sequence = privateData.subarray(4)
+    expect(sequence).toEqual(Buffer.from(sink.samples[0]!.data).subarray(0, sequence.length))
   })
 
   test('AAC', async () => {

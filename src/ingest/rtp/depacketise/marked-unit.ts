@@ -29,6 +29,11 @@ export class MarkedUnit {
     this.#onWhole = onWhole
   }
 
+  /** Whether `packet` goes on with the unit that was begun last. */
+  holds(packet: MediaPacket): boolean {
+    return this.#start?.ticks === packet.ticks
+  }
+
   /** Bytes so far of the unit that `packet` belongs to; ends the one before it. */
   begin(packet: MediaPacket): number {
     if (this.#start !== null && this.#start.ticks !== packet.ticks) this.#close()

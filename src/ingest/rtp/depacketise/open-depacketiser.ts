@@ -11,6 +11,7 @@ import {
   toOpusFormat,
 } from './audio-formats.ts'
 import { AudioFrames } from './audio-frames.ts'
+import { Av1Depacketiser } from './av1.ts'
 import type { Depacketiser, UnitSink } from './depacketiser.ts'
 import { DocumentDepacketiser } from './documents.ts'
 import { H264Codec } from './h264.ts'
@@ -74,6 +75,7 @@ const OPENINGS = new Map<string, Opening>([
   ],
   ['H265', H265],
   ['HEVC', H265],
+  ['AV1', { kind: 'video', open: (sink) => new Av1Depacketiser(sink) }],
   ['VP8', { kind: 'video', open: (sink) => new VpxDepacketiser(sink, VP8) }],
   ['VP9', { kind: 'video', open: (sink) => new VpxDepacketiser(sink, VP9) }],
   ['JPEG', { kind: 'video', open: (sink, _format, media) => new JpegDepacketiser(sink, media) }],
