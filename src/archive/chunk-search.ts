@@ -69,10 +69,9 @@ export class ChunkSearch {
     const kept = new Map<number, FoundRow>()
     let found: FoundRow[] = []
     let earliest: number = range.from
-    for await (const chunk of this.chunksInRange(state, searched)) {
-      const last = found[limit - 1]
-      if (last !== undefined && timeSpanOf(last.row, by).from < chunk.from) break // all begin later
-      if (isHidden(chunk.row, visibility)) continue
+    /** End before the range: of interest only where they may replace what reaches into it. */
+    const before: RangedChunk[] = []
+    const look = async (chunk: RangedChunk) => {
       const read = await this.#read(chunk)
       if (!read.isComplete && mayMiss(chunk, read, range)) throw chunkDamaged(chunk.row)
       for (const row of shownIn(read, searched, visibility)) {
@@ -82,6 +81,14 @@ export class ChunkSearch {
       }
       found = inOrder(kept, range).slice(0, limit)
     }
+    for await (const chunk of this.chunksInRange(state, searched)) {
+      const last = found[limit - 1]
+      if (last !== undefined && timeSpanOf(last.row, by).from < chunk.from) break // all begin later
+      if (isHidden(chunk.row, visibility)) continue
+      if (endOf(chunk, by) <= range.from) before.push(chunk)
+      else await look(chunk)
+    }
+    for (const chunk of before) if (endOf(chunk, by) > earliest) await look(chunk)
     return { found, earliest: by === 'producer' ? earliest : from }
   }
 
@@ -242,6 +249,11 @@ function mayMiss({ row, live }: ChunkToRead, { rows }: ChunkRows, range: ClockRa
   const last = rows.last
   // In order, they come after those that can be read.
   return !inOrder || last === null || range.to > timeSpanOf(last, range.by).to
+}
+
+function endOf({ row, live }: RangedChunk, by: ClockName): number {
+  const span = live === undefined ? finishedSpan(row) : live.span
+  return span === null ? Infinity : span[by].to
 }
 
 function finishedSpan(row: ChunkRow): ChunkSpan | null {
