@@ -79,3 +79,10 @@ export function parseFragmentNumber(text: string): FragmentNumberParts | null {
 export function counterOf({ fragmentNumber }: Pick<Fragment, 'fragmentNumber'>): number {
   return parseFragmentNumber(fragmentNumber)!.counter
 }
+
+/** The number after which this fragment is the first; `null` when it is no fragment's. */
+export function predecessorOf(fragmentNumber: FragmentNumber): FragmentNumber | null {
+  const parts = parseFragmentNumber(fragmentNumber)
+  if (parts === null || parts.counter === 0) return null
+  return toFragmentNumber({ ...parts, counter: parts.counter - 1 })
+}

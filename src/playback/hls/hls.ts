@@ -1,6 +1,6 @@
 import type { Archive } from '../../archive/index.ts'
 import { ServiceError } from '../../domain/errors.ts'
-import type { Fragment, FragmentNumber } from '../../domain/fragment.ts'
+import { predecessorOf, type Fragment, type FragmentNumber } from '../../domain/fragment.ts'
 import type { StreamId } from '../../domain/stream.ts'
 import type { EpochMs } from '../../domain/time.ts'
 import { toInitSegment } from '../../media/fmp4/init-segment.ts'
@@ -112,6 +112,16 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
     return { fragments: fragments.filter(({ place }) => formats.has(place.chunkId)), formats }
   }
 
+  /** In one look-up, unless the fragment is not there; then `find` knows why. */
+  const findWithNext = async (streamId: StreamId, fragmentNumber: FragmentNumber) => {
+    const before = predecessorOf(fragmentNumber)
+    const [first, next] = before === null ? [] : await archive.after(streamId, before, 2)
+    if (first?.fragmentNumber === fragmentNumber) return { fragment: first, next: next ?? null }
+    const fragment = await archive.find(streamId, fragmentNumber)
+    if (fragment !== null) return { fragment, next: null }
+    throw new ServiceError('not-found', 'FragmentNotFound', 'No such fragment.')
+  }
+
   const toSegments = ({ fragments, formats }: Playable, query: ChildQuery) =>
     toPlaylistSegments(fragments, ({ fragmentNumber, place }) => ({
       uri: `segment-${fragmentNumber}.m4s${query}`,
@@ -166,16 +176,10 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
     initSegment: (initId) => toInitSegment(parseInitId(initId)),
 
     async mediaSegment(streamId, fragmentNumber) {
-      const fragment = await archive.find(streamId, fragmentNumber)
-      if (fragment === null) {
-        throw new ServiceError('not-found', 'FragmentNotFound', 'No such fragment.')
-      }
-      const [[next], stored] = await Promise.all([
-        archive.after(streamId, fragmentNumber, 1),
-        archive.read(fragment, memory),
-      ])
+      const { fragment, next } = await findWithNext(streamId, fragmentNumber)
+      const stored = await archive.read(fragment, memory)
       try {
-        const parts = toSegmentParts(fragment, next ?? null, stored)
+        const parts = toSegmentParts(fragment, next, stored)
         const bytes = gather(parts, memory)
         return { bytes, release: () => memory.giveBack(bytes) }
       } finally {
