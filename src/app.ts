@@ -28,6 +28,7 @@ import {
 } from './datastream/index.ts'
 import { openDetector, resolveModel } from './detect/index.ts'
 import { readDeclaredSources } from './declared-sources.ts'
+import { createLocalSecrets } from './local-secrets.ts'
 import { ServiceError } from './domain/errors.ts'
 import { startDetectionPipeline } from './detection-pipeline.ts'
 import {
@@ -45,6 +46,7 @@ import { systemClock } from './platform/clock.ts'
 import { openLevelMetaStore } from './platform/meta-store.ts'
 import { createHls, createImages } from './playback/index.ts'
 import {
+  createEdgeConfigurations,
   createSecretBox,
   openCredentials,
   openSourceRegistry,
@@ -271,18 +273,20 @@ async function startParts(
     secureCookies: config.http.tlsCertFile !== null,
     clock,
   })
-  const secretOf = (id: string) =>
+  const secretOfKey = (id: string) =>
     accessKeys.find(({ accessKeyId }) => accessKeyId === id)?.secretAccessKey ?? null
   const kinesisVideo = createKinesisVideoApi({
-    registry,
-    archive,
-    sessions,
-    accessKeys: secretOf,
+    ...{ registry, archive, sessions, sources, pulls },
+    edgeConfigurations: createEdgeConfigurations(meta),
+    secretOf: createLocalSecrets(config.secrets),
+    accessKeys: secretOfKey,
+    region: config.aws.region,
+    accountId: config.aws.accountId,
     ...observed,
   })
   const kinesis = createKinesisApi({
     dataStreams,
-    accessKeys: secretOf,
+    accessKeys: secretOfKey,
     identityPolicies: readPolicies(config),
     iteratorKey: sealingKey,
     region: config.aws.region,

@@ -51,7 +51,7 @@ as KINORA_AUTH__ADMIN_TOKEN_FILE.`,
 }
 
 const SECRETS = new Set(
-  'adminToken secretAccessKey secret previousSecret publishKey password'.split(' '),
+  'adminToken secretAccessKey secret previousSecret publishKey password value'.split(' '),
 )
 
 function hideSecrets(key: unknown, value: unknown): unknown {

@@ -227,6 +227,24 @@ export const configSchema = Type.Object(
         description: 'Cameras that are called for their media, one per stream.',
       },
     ),
+    secrets: Type.Array(
+      Type.Object(
+        {
+          name: Type.String({ pattern: '^[a-zA-Z0-9_.-]{1,256}$' }),
+          value: Type.Optional(Type.String({ minLength: 1 })),
+          file: Type.Optional(
+            Type.String({ minLength: 1, description: 'File that holds the text instead.' }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+      {
+        default: [],
+        description:
+          'Texts that an edge configuration of the Kinesis Video API names by the ARN of a secret, ' +
+          'which ends with the name: the URL of a camera.',
+      },
+    ),
     detection: section({
       enabled: Type.Boolean({ default: true }),
       model: Type.String({

@@ -17,3 +17,8 @@ export type {
 export { openSourceRegistry } from './meta-source-registry.ts'
 export { createSecretBox, type SecretBox } from './secret-box.ts'
 export { parseNewSource } from './source-terms.ts'
+export {
+  createEdgeConfigurations,
+  type EdgeConfiguration,
+  type EdgeConfigurations,
+} from './edge-configurations.ts'

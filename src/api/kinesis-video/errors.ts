@@ -24,13 +24,17 @@ const BY_KIND: Record<ErrorKind, readonly [status: number, type: string]> = {
   internal: [500, 'InternalFailure'],
 }
 
-/** The one place where a thrown value becomes an answer of the Kinesis Video protocol. */
+/**
+ * The one place where a thrown value becomes an answer of the Kinesis Video protocol. Its model
+ * declares no ValidationException: a constraint that fails is an invalid argument.
+ */
 export function toWireError(error: unknown): WireError {
   const kind = error instanceof ServiceError ? error.kind : 'internal'
   const [status, byKind] = BY_KIND[kind]
   if (status >= 500 || !(error instanceof ServiceError)) {
     return { status, type: byKind, message: 'Internal Service Failure' }
   }
-  const type = error.code.endsWith('Exception') ? error.code : byKind
+  const type =
+    error.code.endsWith('Exception') && error.code !== 'ValidationException' ? error.code : byKind
   return { status, type, message: error.message }
 }

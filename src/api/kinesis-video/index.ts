@@ -1,15 +1,22 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
+import { ServiceError } from '../../domain/errors.ts'
 import type { IngestDeps, LiveSessions } from '../../ingest/index.ts'
 import { createSignatureVerifier, type AccessKeys } from '../auth/index.ts'
 import type { HttpRequest, HttpResponse } from '../http-server.ts'
+import { jsonCodec } from '../kinesis/codec.ts'
+import { readInput } from '../kinesis/input-schema.ts'
+import { createBodyReader } from '../kinesis/request-body.ts'
 import { toWireError } from './errors.ts'
+import type { KinesisVideoService } from './operation.ts'
+import { operations } from './operations.ts'
 import { putMedia } from './put-media.ts'
 
-export type KinesisVideoApiParts = IngestDeps & {
-  readonly sessions: LiveSessions
-  readonly accessKeys: AccessKeys
-}
+export type KinesisVideoApiParts = IngestDeps &
+  KinesisVideoService & {
+    readonly sessions: LiveSessions
+    readonly accessKeys: AccessKeys
+  }
 
 export type KinesisVideoApi = {
   /** Whether a request is for this API. */
@@ -20,7 +27,10 @@ export type KinesisVideoApi = {
   readonly close: () => Promise<void>
 }
 
-/** The Amazon Kinesis Video Streams API. So far it is PutMedia. */
+/**
+ * The Amazon Kinesis Video Streams API: so far PutMedia and the edge configuration, which attaches
+ * cameras.
+ */
 export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideoApi {
   const { accessKeys, clock, log, metrics } = parts
   const stopping = new AbortController()
@@ -28,16 +38,25 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
   const answering = new Set<Promise<void>>()
   const verifier = createSignatureVerifier({ service: 'kinesisvideo', accessKeys, clock })
 
+  const bodies = createBodyReader({
+    maxBytes: MAX_BODY_BYTES,
+    maxBytesTogether: MAX_BODY_BYTES_TOGETHER,
+  })
+
   async function answer(request: HttpRequest, response: HttpResponse): Promise<void> {
     const requestId = randomUUID()
     response.setHeader('x-amzn-RequestId', requestId)
     response.setHeader('date', new Date(clock.now()).toUTCString())
     try {
-      verifier.verify(
-        { method: request.method!, target: request.url!, headers: request.headers },
-        { kind: 'streamed' },
-      )
-      await putMedia(parts, request, response, stopping.signal)
+      if (pathOf(request) === PUT_MEDIA) {
+        verifier.verify(toSignedRequest(request), { kind: 'streamed' })
+        await putMedia(parts, request, response, stopping.signal)
+      } else {
+        const output = await operate(request)
+        response.statusCode = 200
+        response.setHeader('content-type', 'application/json')
+        response.end(JSON.stringify(output))
+      }
       metrics.httpRequests.inc({ edge: 'kinesis-video', status: '200' })
     } catch (error) {
       const { status, type, message } = toWireError(error)
@@ -57,8 +76,22 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     }
   }
 
+  async function operate(request: HttpRequest): Promise<object> {
+    const operation = operations.get(pathOf(request))!
+    const body = await bodies.read(request)
+    if (!Buffer.isBuffer(body)) {
+      throw new ServiceError('limit-exceeded', 'ClientLimitExceededException', BODY_REFUSED[body])
+    }
+    verifier.verify(toSignedRequest(request), { kind: 'whole', body })
+    const input = readInput(operation.input, parseBody(body), jsonCodec)
+    return operation.handle(input as never, parts)
+  }
+
   return {
-    handles: (request) => request.method === 'POST' && request.url?.split('?')[0] === '/putMedia',
+    handles: (request) => {
+      const path = pathOf(request)
+      return request.method === 'POST' && (path === PUT_MEDIA || operations.has(path))
+    },
     handle: (request, response) => {
       const answered = answer(request, response).finally(() => answering.delete(answered))
       answering.add(answered)
@@ -68,5 +101,34 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
       stopping.abort()
       await Promise.all(answering)
     },
+  }
+}
+
+const PUT_MEDIA = '/putMedia'
+const MAX_BODY_BYTES = 64 * 1024
+const MAX_BODY_BYTES_TOGETHER = 16 * 1024 * 1024
+const BODY_REFUSED = {
+  'too-large': `The request is larger than ${MAX_BODY_BYTES} bytes.`,
+  busy: 'Too many requests are being received.',
+}
+
+function pathOf(request: HttpRequest): string {
+  return request.url?.split('?')[0] ?? ''
+}
+
+function toSignedRequest(request: HttpRequest) {
+  return { method: request.method!, target: request.url!, headers: request.headers }
+}
+
+function parseBody(body: Buffer): unknown {
+  if (body.length === 0) return {}
+  try {
+    return JSON.parse(body.toString('utf8')) as unknown
+  } catch {
+    throw new ServiceError(
+      'invalid-argument',
+      'SerializationException',
+      'The request body is not JSON.',
+    )
   }
 }

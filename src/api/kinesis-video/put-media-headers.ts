@@ -1,5 +1,5 @@
-import { ServiceError } from '../../domain/errors.ts'
 import type { HttpRequest } from '../http-server.ts'
+import { invalid, parseStreamArn } from './stream-reference.ts'
 
 /** What a PutMedia call says before its media (Kinesis Video Streams API, PutMedia, "URI Request Parameters"). */
 export type PutMediaHeaders = {
@@ -42,9 +42,9 @@ function parseName(name: string): string {
 }
 
 function parseArn(arn: string): { stream: string; createdAtMs: number } {
-  const match = STREAM_ARN.exec(arn)
-  if (match === null) throw invalid('x-amzn-stream-arn is not the ARN of a stream.')
-  return { stream: match[1]!, createdAtMs: Number(match[2]) }
+  const parsed = parseStreamArn(arn)
+  if (parsed === null) throw invalid('x-amzn-stream-arn is not the ARN of a stream.')
+  return { stream: parsed.name, createdAtMs: parsed.createdAtMs }
 }
 
 /** Seconds since 1970 as a decimal; official producers differ in how they print its fraction. */
@@ -54,11 +54,4 @@ function parseStart(text: string | null): number {
   throw invalid(
     'x-amzn-producer-start-timestamp must be seconds since 1970 for RELATIVE timecodes.',
   )
-}
-
-const STREAM_ARN =
-  /^arn:[a-z\d-]+:kinesisvideo:[a-z0-9-]+:[0-9]+:stream\/([a-zA-Z0-9_.-]{1,256})\/([0-9]{1,16})$/
-
-function invalid(message: string): ServiceError {
-  return new ServiceError('invalid-argument', 'InvalidArgumentException', message)
 }

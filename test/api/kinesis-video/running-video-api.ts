@@ -4,20 +4,45 @@ import { SignatureV4 } from '@smithy/signature-v4'
 import { onTestFinished } from 'vitest'
 import { createKinesisVideoApi } from '../../../src/api/kinesis-video/index.ts'
 import { startHttpServer } from '../../../src/api/http-server.ts'
+import { startSources } from '../../../src/ingest/index.ts'
 import { systemClock } from '../../../src/platform/clock.ts'
+import {
+  createEdgeConfigurations,
+  createSecretBox,
+  openSourceRegistry,
+} from '../../../src/registry/index.ts'
 import { openIngestFixture } from '../../ingest/ingest-fixture.ts'
+import { FakeCameras } from '../../ingest/sources/fake-cameras.ts'
 import { Recorder } from '../../support/recorder.ts'
+import { scratchMetaStore, untilTestEnds } from '../../support/scratch.ts'
 
 export const ACCESS_KEY = {
   accessKeyId: 'AKIDTESTTESTTEST0001',
   secretAccessKey: 'a secret of tests',
 }
 
+export const SECRET_ARN = 'arn:aws:secretsmanager:us-west-2:123456789012:secret:'
+
 /** The API on a free port in front of a real archive with a stream `x`, until the test ends. */
-export async function runKinesisVideoApi() {
+export async function runKinesisVideoApi(secrets: ReadonlyMap<string, string> = new Map()) {
   const fixture = await openIngestFixture()
+  const meta = await scratchMetaStore()
+  const sources = await openSourceRegistry(
+    {
+      ...{ meta, streams: fixture.registry, clock: systemClock },
+      box: createSecretBox(Buffer.alloc(32, 7)),
+    },
+    [],
+  )
+  const cameras = new FakeCameras()
+  const pulls = untilTestEnds(
+    startSources({ ...fixture.deps, sources, pullOf: () => cameras.pull, random: () => 0 }),
+  )
   const api = createKinesisVideoApi({
     ...fixture.deps,
+    ...{ sources, pulls, region: 'us-west-2', accountId: '123456789012' },
+    edgeConfigurations: createEdgeConfigurations(meta),
+    secretOf: async (arn) => secrets.get(arn.slice(SECRET_ARN.length)) ?? null,
     accessKeys: (id) => (id === ACCESS_KEY.accessKeyId ? ACCESS_KEY.secretAccessKey : null),
   })
   const server = await startHttpServer({
@@ -31,7 +56,7 @@ export async function runKinesisVideoApi() {
     await api.close()
     await server.close(0)
   })
-  return { ...fixture, api, server, port: server.port }
+  return { ...fixture, api, server, port: server.port, sources, cameras }
 }
 
 export type Ack = {

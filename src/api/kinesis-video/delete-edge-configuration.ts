@@ -1,0 +1,18 @@
+import { structure } from '../kinesis/input-schema.ts'
+import { findEdgeConfiguration } from './describe-edge-configuration.ts'
+import { defineOperation } from './operation.ts'
+import { findStream, streamReference } from './stream-reference.ts'
+
+/** Detaches the stream's camera. */
+export const deleteEdgeConfiguration = defineOperation(
+  'DeleteEdgeConfiguration',
+  structure(streamReference),
+  async (input, service) => {
+    const info = findStream(service, input)
+    findEdgeConfiguration(service, info)
+    if (service.sources.find(info.name) !== null) await service.sources.delete(info.name)
+    await service.pulls.settled(info.name)
+    await service.edgeConfigurations.delete(info.streamId)
+    return {}
+  },
+)
