@@ -30,6 +30,7 @@ export class CameraSession {
   #id: string | null = null
   #timeoutSeconds = 60
   #hasGetParameter = true
+  #hasLeft = false
 
   private constructor(
     { target, deps, client }: CameraParts,
@@ -170,6 +171,7 @@ export class CameraSession {
 
   /** Says goodbye, waits half a second for the answer, closes. Never rejects. */
   async leave(): Promise<void> {
+    this.#hasLeft = true
     try {
       if (this.#id !== null || this.#medias.length > 0) {
         await this.#client.request(this.#toRequest('TEARDOWN', this.#aggregate, []), TEARDOWN_MS)
@@ -209,15 +211,18 @@ export class CameraSession {
 
   async #setUpUdp(media: MediaDescription): Promise<RtspResponse> {
     const ports = await bindAnyUdpPorts(this.#client.localAddress)
-    this.#ways.set(media.index, ports)
-    const clientPort = `${ports.rtpPort}-${ports.rtpPort + 1}`
-    const response = await this.#requestSetUp(media, `RTP/AVP;unicast;client_port=${clientPort}`)
-    if (!isOk(response)) {
-      ports.close()
-      this.#ways.delete(media.index)
+    try {
+      const clientPort = `${ports.rtpPort}-${ports.rtpPort + 1}`
+      const response = await this.#requestSetUp(media, `RTP/AVP;unicast;client_port=${clientPort}`)
+      if (!isOk(response)) return response
+      this.#takeUdp(media, ports, this.#confirmed(media, response))
       return response
+    } finally {
+      if (this.#hasLeft || !this.#ways.has(media.index)) ports.close()
     }
-    const transport = this.#confirmed(media, response)
+  }
+
+  #takeUdp(media: MediaDescription, ports: UdpPorts, transport: Transport | null): void {
     const address = toAddress(transport?.source) ?? this.#client.remoteAddress
     const serverPorts = transport?.serverPort ?? null
     ports.receive({ address, ports: serverPorts }, (kind, packet) => {
@@ -225,7 +230,7 @@ export class CameraSession {
       void this.#deps.onPacket(media.index, kind, packet, this.#deps.clock.now())
     })
     if (serverPorts !== null) ports.openWay(address, serverPorts)
-    return response
+    this.#ways.set(media.index, ports)
   }
 
   async #requestSetUp(media: MediaDescription, transport: string): Promise<RtspResponse> {

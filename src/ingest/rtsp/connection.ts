@@ -65,6 +65,10 @@ export class RtspConnection {
     void this.#report()
   }
 
+  get isAuthorised(): boolean {
+    return this.#isAuthorised
+  }
+
   /** Resolves when it is closed and all that it published is persisted or given up. */
   get ended(): Promise<void> {
     return this.#ended.promise

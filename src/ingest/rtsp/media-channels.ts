@@ -19,6 +19,14 @@ export class MediaChannels {
     return this.#lower ?? 'tcp'
   }
 
+  /** The smallest that the system granted; `null` over TCP. */
+  get receiveBufferBytes(): number | null {
+    const granted = [...this.#ways.values()].flatMap((way) =>
+      'receiveBufferBytes' in way ? way.receiveBufferBytes : [],
+    )
+    return granted.length === 0 ? null : Math.min(...granted)
+  }
+
   has(mediaIndex: number): boolean {
     return this.#ways.has(mediaIndex)
   }

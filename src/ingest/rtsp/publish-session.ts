@@ -205,6 +205,11 @@ export class RtspPublishSession {
     )
     this.#state = { ...state, name: 'recording', live, intake, packets: 0 }
     this.#deps.onPublishing()
+    const { receiveBufferBytes } = state.channels
+    if (receiveBufferBytes !== null) {
+      const { stream } = state
+      this.#deps.log.info({ stream, receiveBufferBytes }, 'RTP comes over UDP')
+    }
     return { status: 200, headers: [['Session', this.#sessionHeader]] }
   }
 
