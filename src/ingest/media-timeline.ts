@@ -19,6 +19,7 @@ export class MediaTimeline {
   #newest: { readonly clock: ProducerClock; dtsMs: number } | null = null
   #firstReportAt: number | null = null
   #stepDue = false
+  #lastCutAt = Number.NEGATIVE_INFINITY
 
   constructor(clock: Clock, trackClocks: TrackClocks) {
     this.#clock = clock
@@ -69,9 +70,12 @@ export class MediaTimeline {
       jumped = true
     }
     const offsetMs = appliedOffset(time, stepMs, atMs)
+    const dts = epochMs(dtsMs + offsetMs)
+    if (jumped && known !== undefined) jumped = this.#isWorthCut(dts - time.placedMs, atMs)
+    time.placedMs = dts
     return {
       pts: epochMs(ptsMs + offsetMs),
-      dts: epochMs(dtsMs + offsetMs),
+      dts,
       durationMs: time.durationMs,
       stepMs,
       jumped,
@@ -116,6 +120,7 @@ export class MediaTimeline {
       dtsMs,
       durationMs: NOMINAL_DURATION_MS,
       offsetMs: 0,
+      placedMs: 0,
       move: -1,
       isAligned: false,
     }
@@ -146,6 +151,13 @@ export class MediaTimeline {
     time.isAligned = false
     this.#anchor(time.clock, takenMs, atMs, null)
     if (this.#trackClocks === 'shared') this.#newest = { clock: time.clock, dtsMs }
+    return true
+  }
+
+  /** A producer whose times jump all the time is put beside the wall, and cut once a second. */
+  #isWorthCut(wallStepMs: number, atMs: number): boolean {
+    if (Math.abs(wallStepMs) <= MAX_BACKWARD_MS && atMs - this.#lastCutAt < MIN_CUT_MS) return false
+    this.#lastCutAt = atMs
     return true
   }
 
@@ -198,7 +210,11 @@ export class MediaTimeline {
   }
 
   #steer(clock: ProducerClock, atMs: number): void {
-    if (clock.steer(this.#targetOf(clock, atMs), atMs)) this.#stepDue = true
+    const targetMs = this.#targetOf(clock, atMs)
+    if (!clock.steer(targetMs, atMs)) return
+    // Metadata are read one by one: no recording is cut for them.
+    if (this.#isOfData(clock)) clock.moveTo(Math.round(targetMs), atMs)
+    else this.#stepDue = true
   }
 
   #step(atMs: number): void {
@@ -219,6 +235,13 @@ export class MediaTimeline {
       shiftMs = Math.min(shiftMs, other.arrivalOffset(atMs) - other.reportOffsetMs)
     }
     return reportMs + shiftMs + this.#wallOffset()
+  }
+
+  #isOfData(clock: ProducerClock): boolean {
+    for (const track of this.#tracks.values()) {
+      if (track.clock === clock && !track.isData) return false
+    }
+    return true
   }
 
   #areReportsSane(): boolean {
@@ -281,6 +304,8 @@ type TrackTime = {
   /** As applied to the last sample, and after which move of the clock. */
   offsetMs: number
   move: number
+  /** Wall decode time of the last sample. */
+  placedMs: number
   isAligned: boolean
 }
 
@@ -288,6 +313,7 @@ type StartDelay = { readonly firstMs: number; dtsMs: number; lowestMs: number; j
 
 const MAX_BACKWARD_MS = 1_000
 const MAX_FORWARD_MS = 10_000
+const MIN_CUT_MS = 1_000
 const MAX_REORDERED_MS = 1_000
 /** Of a track's first sample; the ones after it know the step. */
 const NOMINAL_DURATION_MS = 40

@@ -101,6 +101,23 @@ describe('MediaTimeline', () => {
       ],
     },
     {
+      rule: 'who jumps all the time is placed by arrival and cut once a second',
+      steps: [
+        ['v', 0, 0],
+        ['v', 50_000, 200],
+        ['v', 0, 400],
+        ['v', 90_000, 600],
+        ['v', 0, 1250],
+      ],
+      placed: [
+        [0, false],
+        [200, true],
+        [400, false],
+        [600, false],
+        [1250, true],
+      ],
+    },
+    {
       rule: 'the other track follows a jump without another',
       steps: [
         ['v', 0, 0],

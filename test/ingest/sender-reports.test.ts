@@ -260,6 +260,18 @@ describe('a producer whose media time stops and goes on', () => {
   })
 })
 
+test('metadata that were late by far at first are put right without a cut', () => {
+  const { send, jumps } = camera()
+  let error = Number.NaN
+  for (let t = 0; t < 12 * MINUTE; t += 1_000) {
+    send(VIDEO, t)
+    error = send(META, t, { at: t === 0 ? 20_000 : t + 120 })
+  }
+
+  expect(Math.abs(error)).toBeLessThanOrEqual(130)
+  expect(jumps()).toBe(0)
+})
+
 test('a publisher that is always faster than real time is recorded with its own times', () => {
   const { send, jumps } = camera()
   const errors = []
