@@ -116,6 +116,7 @@ const FORMATS: readonly Format[] = [
       'd0040506',
       '90070809',
       '000230aa0330bbcc',
+      '100c', // an extension flag, and no extension
     ],
   },
   {
@@ -197,7 +198,10 @@ function checkedIntake(sdp: string) {
   return { ...opened, counts }
 }
 
-describe('depacketisers', () => {
+/** A full run on a busy machine. */
+const LONG = 300_000
+
+describe('depacketisers', { timeout: LONG }, () => {
   test.each(FORMATS)('$rule: every payload cut at every byte', ({ sdp, payloadType, payloads }) => {
     const { intake } = checkedIntake(sdp)
     let sequence = 0

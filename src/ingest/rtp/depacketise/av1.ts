@@ -91,6 +91,7 @@ export class Av1Depacketiser implements Depacketiser {
     if (first === undefined) return true
     const type = (first >> 3) & 15
     const headerBytes = (first & 4) === 0 ? 1 : 2
+    if (obu.length < headerBytes) return false
     const size = (first & 2) === 0 ? null : readLeb128(obu, headerBytes)
     if ((first & 2) !== 0 && size === null) return false
     const body = obu.subarray(size?.end ?? headerBytes)
