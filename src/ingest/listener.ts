@@ -2,6 +2,7 @@ import { createServer, type DropArgument, type Server, type Socket } from 'node:
 import { createServer as createTlsServer } from 'node:tls'
 import type { Events } from '../observe/events.ts'
 import type { Log } from '../observe/log.ts'
+import { toAddressKey } from './login-limiter.ts'
 import { PACED_HIGH_WATER_MARK } from './rtmp/read-pacer.ts'
 import type { IngestProtocol } from './session-info.ts'
 
@@ -14,6 +15,8 @@ export interface Listener extends AsyncDisposable {
 }
 
 export type ListenerConnection = {
+  /** It has proved that it may publish. */
+  readonly isAuthorised: boolean
   /** Resolves when it is closed and what it published is persisted or given up. */
   readonly ended: Promise<void>
   shutDown(): Promise<void>
@@ -44,10 +47,26 @@ export async function startListener(
   const { protocol, maxConnections } = options
   const connections = new Set<ListenerConnection>()
   const sockets = new Set<Socket>()
+  const byAddress = new Map<string, Set<ListenerConnection>>()
   const take = (socket: Socket): void => {
-    const connection = accept(socket, `${socket.remoteAddress}:${socket.remotePort}`)
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`
+    const address = toAddressKey(socket.remoteAddress ?? '')
+    const siblings = byAddress.get(address) ?? new Set()
+    if (countStrangers(siblings) >= MAX_STRANGERS_PER_ADDRESS) {
+      const detail = `${MAX_STRANGERS_PER_ADDRESS} of its address are open and do not publish`
+      events.sessionRefused({ protocol, peer, reason: 'too-many-connections', detail })
+      socket.on('error', () => undefined)
+      socket.destroy()
+      return
+    }
+    const connection = accept(socket, peer)
     connections.add(connection)
-    void connection.ended.then(() => connections.delete(connection))
+    byAddress.set(address, siblings.add(connection))
+    void connection.ended.then(() => {
+      connections.delete(connection)
+      siblings.delete(connection)
+      if (siblings.size === 0) byAddress.delete(address)
+    })
   }
   const server =
     options.tls === undefined
@@ -83,6 +102,19 @@ export async function startListener(
     close: () => (closed ??= close()),
     [Symbol.asyncDispose]: () => (closed ??= close()),
   }
+}
+
+/**
+ * A flood from one address takes so many places, and leaves the others' alone; a site with hundreds of
+ * encoders behind one address is not told apart from it only while they all connect at once.
+ */
+const MAX_STRANGERS_PER_ADDRESS = 100
+
+function countStrangers(connections: ReadonlySet<ListenerConnection>): number {
+  if (connections.size < MAX_STRANGERS_PER_ADDRESS) return connections.size
+  let count = 0
+  for (const { isAuthorised } of connections) if (!isAuthorised) count++
+  return count
 }
 
 async function listen(server: Server, at: { host: string; port: number }): Promise<void> {

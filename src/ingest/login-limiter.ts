@@ -15,12 +15,12 @@ export class LoginLimiter {
 
   /** Asked before credentials are looked at. */
   mayTry(address: string): boolean {
-    return this.#left(toKey(address)) >= 1
+    return this.#left(toAddressKey(address)) >= 1
   }
 
   /** @returns milliseconds for which the answer has to wait */
   failed(address: string): number {
-    const key = toKey(address)
+    const key = toAddressKey(address)
     const left = Math.max(0, this.#left(key) - 1)
     this.#failures.delete(key) // to the end, which is the youngest
     this.#failures.set(key, { left, at: this.#clock.monotonicMs() })
@@ -49,8 +49,8 @@ const REFILL_MS = 2_000
 const FAILURE_DELAY_MS = 500
 const MAX_ADDRESSES = 10_000
 
-/** An IPv6 subscriber has a whole /64 (RFC 4291 §2.5.1) to come from. */
-function toKey(address: string): string {
+/** Who an address is counted as: an IPv6 subscriber has a whole /64 (RFC 4291 §2.5.1) to come from. */
+export function toAddressKey(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
   if (!plain.includes(':')) return plain
   const [head = '', tail] = plain.split('::')

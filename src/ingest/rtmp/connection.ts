@@ -22,7 +22,7 @@ export class RtmpConnection {
   readonly #socket: RtmpSocket
   readonly #session: RtmpSession
   readonly #over = new AbortController()
-  #authorised = false
+  #isAuthorised = false
   readonly #ended = createDeferred<void>()
 
   constructor(socket: Socket, deps: RtmpConnectionDeps, options: RtmpConnectionOptions) {
@@ -46,7 +46,7 @@ export class RtmpConnection {
         signal: this.#over.signal,
         send: (message) => this.#socket.send(message),
         onPublishing: () => {
-          this.#authorised = true
+          this.#isAuthorised = true
           this.#socket.expectMedia(PUBLISHER_LIMITS)
         },
       },
@@ -58,6 +58,10 @@ export class RtmpConnection {
       },
     )
     void this.#watch()
+  }
+
+  get isAuthorised(): boolean {
+    return this.#isAuthorised
   }
 
   /** Resolves when it is closed and all that it published is persisted or given up. */
@@ -92,7 +96,7 @@ export class RtmpConnection {
     const { handshakeTimeoutMs, idleTimeoutMs } = this.#options
     try {
       await this.#deps.clock.sleep(handshakeTimeoutMs, this.#over.signal)
-      if (!this.#authorised) {
+      if (!this.#isAuthorised) {
         this.#refuse('handshake-timeout', 'did not publish in time')
         this.#close('idle')
         return

@@ -669,6 +669,19 @@ describe('the server', () => {
     for (const client of clients) await client.end()
   })
 
+  test('gives a flood from one address a hundred places, and publishers of that address theirs', async () => {
+    const { port, event } = await startFixture()
+    const publisher = await RtmpClient.publishing(port, NAME)
+    const flood = await Promise.all(Array.from({ length: 100 }, () => RtmpClient.connect(port)))
+    const beyond = await RtmpClient.connect(port)
+
+    await beyond.closed
+    await event('sessionRefused', { reason: 'too-many-connections' })
+    const other = await RtmpClient.ready(port, '127.0.0.2')
+    for (const client of [publisher, other, ...flood]) client.socket.destroy()
+    await Promise.all(flood.map(({ closed }) => closed))
+  })
+
   test('frees its port when it is closed, with connections in every state', async () => {
     const { port, server } = await startFixture()
     const clients = [
