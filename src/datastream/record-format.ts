@@ -8,17 +8,18 @@ import type { LogEntry, LogEntryToAppend } from './shard-log.ts'
  *
  * ```
  * segment header                               record
- *  0  4  'KSEG'                                 0  4  CRC-32 of every following byte of the record
+ *  0  4  'KSEG'                                 0  4  CRC-32, salted, of all that follows in the record
  *  4  2  version, 1                             4  4  length of key and data together
  *  6  2  flags, 0                               8  2  length of the key
  *  8  8  index of the first record             10  2  flags: 1 encrypted, 2 begins a group
  * 16  8  latest arrival before this segment    12  8  index in the shard
- * 24  4  writer's epoch, 0                     20  8  arrival, epoch ms
+ * 24  4  salt of the records' checksums        20  8  arrival, epoch ms
  * 28  4  CRC-32 of bytes 0..27                 28     key (UTF-8), data
  * ```
  *
  * The CRC is that of ISO/IEC 3309 (zlib). It covers the lengths too, so that a torn or zeroed header
- * never sends a reader astray. A reader refuses flags that it does not know. A group is what one sync
+ * never sends a reader astray. A reader refuses flags that it does not know. The salt, a random number
+ * for each segment, keeps what a producer put as data from ever passing for a record. A group is what one sync
  * makes durable: the flag tells, when a damaged record is found, whether what follows was written
  * after that one was on disk.
  */
@@ -35,6 +36,8 @@ export type SegmentHeader = {
   readonly firstIndex: number
   /** The latest arrival of the whole log before this segment; 0 when there was none. */
   readonly latestArrivalBefore: number
+  /** The checksums of the records start with it: 32 bits. */
+  readonly salt: number
 }
 
 export function encodeSegmentHeader(header: SegmentHeader): Buffer {
@@ -43,6 +46,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   bytes.writeUInt16BE(SEGMENT_VERSION, 4)
   writeUint64(bytes, header.firstIndex, 8)
   writeUint64(bytes, header.latestArrivalBefore, 16)
+  bytes.writeUInt32BE(header.salt, 24)
   bytes.writeUInt32BE(crc32(bytes.subarray(0, 28)), 28)
   return bytes
 }
@@ -58,7 +62,11 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | null {
   ) {
     return null
   }
-  return { firstIndex: readUint64(bytes, 8), latestArrivalBefore: readUint64(bytes, 16) }
+  return {
+    firstIndex: readUint64(bytes, 8),
+    latestArrivalBefore: readUint64(bytes, 16),
+    salt: bytes.readUInt32BE(24),
+  }
 }
 
 /** @throws `invalid-argument`/`RecordTooLarge` */
@@ -73,12 +81,15 @@ export function recordSize(entry: LogEntryToAppend): number {
   return RECORD_HEADER_BYTES + bodyBytes
 }
 
+/** What a record must agree with: its index in the shard, its segment's salt. */
+export type RecordPlace = { readonly index: number; readonly salt: number }
+
 /** Writes one record at `offset` and returns the offset behind it. */
 export function encodeRecord(
   into: Buffer,
   offset: number,
   entry: LogEntryToAppend,
-  { index, startsGroup }: { readonly index: number; readonly startsGroup: boolean },
+  { index, startsGroup, salt }: RecordPlace & { readonly startsGroup: boolean },
 ): number {
   const keyBytes = into.write(entry.key, offset + RECORD_HEADER_BYTES)
   const dataAt = offset + RECORD_HEADER_BYTES + keyBytes
@@ -90,7 +101,7 @@ export function encodeRecord(
   into.writeUInt16BE(flags, offset + 10)
   writeUint64(into, index, offset + 12)
   writeUint64(into, entry.arrivedAt, offset + 20)
-  into.writeUInt32BE(crc32(into.subarray(offset + 4, end)), offset)
+  into.writeUInt32BE(crc32(into.subarray(offset + 4, end), salt), offset)
   return end
 }
 
@@ -116,18 +127,38 @@ export function claimedArrival(bytes: Buffer, offset: number): number {
 }
 
 /** Whether a whole, undamaged record with this index lies in `bytes[offset, offset + size)`. */
-export function holdsRecord(bytes: Buffer, offset: number, size: number, index: number): boolean {
+export function holdsRecord(
+  bytes: Buffer,
+  offset: number,
+  size: number,
+  { index, salt }: RecordPlace,
+): boolean {
   return (
     offset + size <= bytes.length &&
-    bytes.readUInt32BE(offset) === crc32(bytes.subarray(offset + 4, offset + size)) &&
+    bytes.readUInt32BE(offset) === crc32(bytes.subarray(offset + 4, offset + size), salt) &&
     bytes.readUInt16BE(offset + 10) <= (SEALED | GROUP_START) &&
     claimedIndex(bytes, offset) === index
   )
 }
 
-/** Whether the record whose header is whole at `offset` begins what one sync made durable. */
-export function startsGroup(bytes: Buffer, offset: number): boolean {
-  return (bytes.readUInt16BE(offset + 10) & GROUP_START) !== 0
+/**
+ * The first sound record at or after `from` that begins a group and has an index above `after`. All
+ * before it was on disk when it was written: groups are written one after the other.
+ */
+export function findGroupStart(
+  bytes: Buffer,
+  from: number,
+  { index: after, salt }: RecordPlace,
+): { readonly offset: number; readonly index: number } | null {
+  for (let offset = from; offset + RECORD_HEADER_BYTES <= bytes.length; offset++) {
+    const flags = bytes.readUInt16BE(offset + 10)
+    if (flags > (SEALED | GROUP_START) || (flags & GROUP_START) === 0) continue
+    const index = claimedIndex(bytes, offset)
+    const size = claimedRecordSize(bytes, offset)
+    if (size === null || index <= after || index > after + bytes.length) continue
+    if (holdsRecord(bytes, offset, size, { index, salt })) return { offset, index }
+  }
+  return null
 }
 
 /** The record at `offset`; its data is a view of `bytes`. */

@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ServiceError } from '../domain/errors.ts'
 import { readFully, writeFully, type LogDisk, type LogFile } from './log-disk.ts'
@@ -7,6 +7,7 @@ import {
   claimedRecordSize,
   decodeSegmentHeader,
   encodeSegmentHeader,
+  findGroupStart,
   holdsRecord,
   MAX_RECORD_BODY_BYTES,
   RECORD_HEADER_BYTES,
@@ -15,7 +16,15 @@ import {
 } from './record-format.ts'
 import { SegmentIndex } from './segment-index.ts'
 
+/** Acknowledged records that cannot be read any more. */
+export type Damage = {
+  readonly firstIndex: number
+  readonly records: number
+  readonly bytes: number
+}
+
 const SCAN_BYTES = 1024 * 1024
+const SAVE_BYTES = 4 * 1024 * 1024
 
 /**
  * One segment file, its index file beside it, and the one handle that all its users share: opened
@@ -25,15 +34,22 @@ const SCAN_BYTES = 1024 * 1024
 export class SegmentFile {
   readonly firstIndex: number
   readonly #disk: LogDisk
+  readonly #onDamage: (damage: Damage) => void
   readonly #path: string
   readonly #indexPath: string
   #handle: Promise<LogFile> | null = null
   #users = 0
   #header: SegmentHeader | null = null
   #index: SegmentIndex | null = null
+  #savedBytes = 0
 
-  constructor(disk: LogDisk, directory: string, firstIndex: number) {
+  constructor(
+    { disk, onDamage }: { readonly disk: LogDisk; readonly onDamage: (damage: Damage) => void },
+    directory: string,
+    firstIndex: number,
+  ) {
     this.#disk = disk
+    this.#onDamage = onDamage
     this.firstIndex = firstIndex
     this.#path = join(directory, segmentName(firstIndex))
     this.#indexPath = indexPathOf(this.#path)
@@ -117,7 +133,7 @@ export class SegmentFile {
   }
 
   async #loadIndex(): Promise<SegmentIndex> {
-    const { latestArrivalBefore } = await this.header()
+    const { latestArrivalBefore, salt } = await this.header()
     return this.use(async (file) => {
       const { size } = await file.stat()
       const saved = await readFile(this.#indexPath).catch(() => null) // a cache: any failure is a miss
@@ -126,14 +142,23 @@ export class SegmentFile {
         known !== null && known.sizeBytes <= size
           ? known
           : new SegmentIndex(this.firstIndex, latestArrivalBefore)
-      await scanInto(index, file, size)
+      await scanInto(index, file, { sizeBytes: size, salt, onDamage: this.#onDamage })
       return index
     })
   }
 
   /** Not synced: it is a cache with a checksum, made again from the segment when it is not whole. */
   async saveIndex(): Promise<void> {
-    await writeFile(this.#indexPath, (await this.index()).encode())
+    const index = await this.index()
+    this.#savedBytes = index.sizeBytes
+    await writeFile(`${this.#indexPath}.new`, index.encode())
+    await rename(`${this.#indexPath}.new`, this.#indexPath)
+  }
+
+  /** As {@link saveIndex}, now and then: what a start after a crash has to look at stays small. */
+  async saveIndexOften(): Promise<void> {
+    if ((await this.index()).sizeBytes - this.#savedBytes < SAVE_BYTES) return
+    await this.saveIndex()
   }
 
   async remove(): Promise<void> {
@@ -153,8 +178,36 @@ export class SegmentFile {
   }
 }
 
-/** Continues `index` over the sound records that follow what it knows. */
-async function scanInto(index: SegmentIndex, file: LogFile, sizeBytes: number): Promise<void> {
+type Scan = {
+  readonly sizeBytes: number
+  readonly salt: number
+  readonly onDamage: (damage: Damage) => void
+}
+
+/**
+ * Continues `index` over the sound records that follow what it knows. Bytes that are no sound record
+ * end it when nothing is behind them that was written later: a torn tail, which nobody was told is
+ * stored. Otherwise they are damage, and are passed over.
+ */
+async function scanInto(index: SegmentIndex, file: LogFile, scan: Scan): Promise<void> {
+  for (;;) {
+    await scanSoundInto(index, file, scan)
+    const from = index.sizeBytes
+    if (from >= scan.sizeBytes) return
+    const rest = await readFully(file, from, scan.sizeBytes - from)
+    const firstIndex = index.nextIndex
+    const found = findGroupStart(rest, 1, { index: firstIndex, salt: scan.salt })
+    if (found === null) return
+    scan.onDamage({ firstIndex, records: found.index - firstIndex, bytes: found.offset })
+    index.skipTo(found.index, from + found.offset)
+  }
+}
+
+async function scanSoundInto(
+  index: SegmentIndex,
+  file: LogFile,
+  { sizeBytes, salt }: Scan,
+): Promise<void> {
   let windowBytes = SCAN_BYTES
   for (;;) {
     const from = index.sizeBytes
@@ -162,7 +215,8 @@ async function scanInto(index: SegmentIndex, file: LogFile, sizeBytes: number): 
     let offset = 0
     for (;;) {
       const size = claimedRecordSize(window, offset)
-      if (size === null || !holdsRecord(window, offset, size, index.nextIndex)) break
+      const place = { index: index.nextIndex, salt }
+      if (size === null || !holdsRecord(window, offset, size, place)) break
       index.add(size, claimedArrival(window, offset))
       offset += size
     }

@@ -68,6 +68,13 @@ export class SegmentIndex {
     this.#sizeBytes += sizeBytes
   }
 
+  /** Passes over damaged records: the next one to add has this index, at this offset. */
+  skipTo(nextIndex: number, offset: number): void {
+    this.#blocks.push({ firstIndex: nextIndex, offset, latestArrival: this.latestArrival })
+    this.#nextIndex = nextIndex
+    this.#sizeBytes = offset
+  }
+
   /**
    * The bytes that surely hold records `[index, beforeIndex)`, in whole blocks.
    *

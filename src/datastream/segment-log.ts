@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ServiceError } from '../domain/errors.ts'
@@ -11,9 +12,10 @@ import {
   encodeRecord,
   holdsRecord,
   recordSize,
+  type RecordPlace,
   SEGMENT_HEADER_BYTES,
 } from './record-format.ts'
-import { parseSegmentName, SegmentFile } from './segment-file.ts'
+import { parseSegmentName, SegmentFile, type Damage } from './segment-file.ts'
 import { BLOCK_BYTES, lastWhere } from './segment-index.ts'
 import type { LogEntry, LogEntryToAppend, ShardLog } from './shard-log.ts'
 
@@ -29,6 +31,8 @@ export type SegmentLogOptions = {
   readonly onSync: (seconds: number) => void
   /** Called when the tail of the last segment was not sound and was cut off. */
   readonly onCut: (cut: { cutBytes: number; nextIndex: number }) => void
+  /** Called when acknowledged records were found damaged; those behind them are kept. */
+  readonly onDamage: (damage: Damage) => void
 }
 
 const DEFAULTS: SegmentLogOptions = {
@@ -38,6 +42,7 @@ const DEFAULTS: SegmentLogOptions = {
   disk: nodeDisk,
   onSync: () => undefined,
   onCut: () => undefined,
+  onDamage: () => undefined,
 }
 
 /** One write takes at most this much, unless a single batch is larger. */
@@ -73,7 +78,7 @@ export async function openSegmentLog(
     .map(parseSegmentName)
     .filter((firstIndex) => firstIndex !== null)
     .sort((a, b) => a - b)
-    .map((firstIndex) => new SegmentFile(settings.disk, directory, firstIndex))
+    .map((firstIndex) => new SegmentFile(settings, directory, firstIndex))
   await dropUnbornSegment(segments)
   const log = new SegmentLog(directory, settings, segments, names.includes(SEAL_FILE))
   await log.recover()
@@ -190,8 +195,9 @@ class SegmentLog implements ShardLog {
     if (group.length === 0) return
     try {
       const segment = await this.#segmentFor(group[0]!.batch[0]!)
-      const { bytes, sizes } = encodeGroup(group, this.#nextIndex)
       const index = await segment.index()
+      const { salt } = await segment.header()
+      const { bytes, sizes } = encodeGroup(group, { index: this.#nextIndex, salt })
       await this.#writeDurably(segment, bytes, index.sizeBytes)
       // Durable. Now, and only now, readers may see it.
       let at = 0
@@ -202,6 +208,7 @@ class SegmentLog implements ShardLog {
         this.#nextIndex = index.nextIndex
         resolve({ first, last: this.#nextIndex - 1 })
       }
+      await segment.saveIndexOften().catch(() => undefined) // a cache
     } catch (cause) {
       const error = new ServiceError(
         'unavailable',
@@ -273,8 +280,9 @@ class SegmentLog implements ShardLog {
     if (previous !== undefined && this.#tailDirty) await this.#cutTail(previous)
     const { disk } = this.#options
     await createDirectory(disk, this.#directory)
-    const segment = new SegmentFile(disk, this.#directory, this.#nextIndex)
-    await segment.create({ firstIndex: this.#nextIndex, latestArrivalBefore })
+    const segment = new SegmentFile(this.#options, this.#directory, this.#nextIndex)
+    const salt = randomBytes(4).readUInt32BE()
+    await segment.create({ firstIndex: this.#nextIndex, latestArrivalBefore, salt })
     try {
       await disk.syncDirectory(this.#directory)
     } catch (error) {
@@ -309,7 +317,12 @@ class SegmentLog implements ShardLog {
     let bytesLeft = limits.maxBytes
     while (next < end && entries.length < limits.maxEntries) {
       const beforeIndex = Math.min(end, next + limits.maxEntries - entries.length)
-      const part = await this.#readPart(next, beforeIndex, bytesLeft)
+      const part = await this.#readPart(next, beforeIndex, bytesLeft).catch((error: unknown) => {
+        const isDamage = error instanceof ServiceError && error.code === 'LogCorrupted'
+        if (entries.length === 0 || !isDamage) throw error
+        return [] // what was read is good; who reads on from there hears of it
+      })
+      if (part.length === 0) return entries
       for (const entry of part) {
         const sizeBytes = entry.data.byteLength + Buffer.byteLength(entry.key)
         if (sizeBytes > bytesLeft && entries.length > 0) return entries
@@ -326,15 +339,16 @@ class SegmentLog implements ShardLog {
     const segment = this.#segments[this.#segmentAt(index)]!
     const sparse = await this.#indexOf(segment)
     if (index >= sparse.nextIndex) throw segment.corrupted('a record is damaged', sparse.sizeBytes)
+    const { salt } = await segment.header()
     const range = sparse.rangeOf(index, beforeIndex)
     const wantedBytes = Math.min(range.to - range.from, Math.max(maxBytes, 0) + 2 * BLOCK_BYTES)
     const bytes = await segment.use((file) => readFully(file, range.from, wantedBytes))
-    const part = decodePart(bytes, index, beforeIndex)
+    const part = decodePart(bytes, { index, salt }, beforeIndex)
     if (part.length > 0) return part
     // The first record is larger than the limit, yet one is due.
     const { from, to } = sparse.rangeOf(index, index + 1)
     const block = await segment.use((file) => readFully(file, from, to - from))
-    const entries = decodePart(block, index, index + 1)
+    const entries = decodePart(block, { index, salt }, index + 1)
     if (entries.length === 0) throw segment.corrupted(`record ${index} is damaged`, from)
     return entries
   }
@@ -453,7 +467,7 @@ function logClosed(): ServiceError {
   return new ServiceError('unavailable', 'LogClosed', 'The log is closed.')
 }
 
-function encodeGroup(group: readonly Waiting[], firstIndex: number) {
+function encodeGroup(group: readonly Waiting[], { index: firstIndex, salt }: RecordPlace) {
   const bytes = Buffer.allocUnsafe(group.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))
   const sizes: number[] = []
   let offset = 0
@@ -462,6 +476,7 @@ function encodeGroup(group: readonly Waiting[], firstIndex: number) {
       const end = encodeRecord(bytes, offset, entry, {
         index: firstIndex + sizes.length,
         startsGroup: sizes.length === 0,
+        salt,
       })
       sizes.push(end - offset)
       offset = end
@@ -471,7 +486,7 @@ function encodeGroup(group: readonly Waiting[], firstIndex: number) {
 }
 
 /** Sound records `[index, beforeIndex)` as far as the bytes hold them whole. */
-function decodePart(bytes: Buffer, index: number, beforeIndex: number): LogEntry[] {
+function decodePart(bytes: Buffer, { index, salt }: RecordPlace, beforeIndex: number): LogEntry[] {
   const entries: LogEntry[] = []
   for (let offset = 0; ;) {
     const size = claimedRecordSize(bytes, offset)
@@ -479,7 +494,7 @@ function decodePart(bytes: Buffer, index: number, beforeIndex: number): LogEntry
     const found = claimedIndex(bytes, offset)
     if (found >= beforeIndex) return entries
     if (found >= index) {
-      if (!holdsRecord(bytes, offset, size, index + entries.length)) return entries
+      if (!holdsRecord(bytes, offset, size, { index: index + entries.length, salt })) return entries
       entries.push(decodeRecord(bytes, offset))
     }
     offset += size

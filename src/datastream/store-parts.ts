@@ -75,6 +75,7 @@ async function openShard(
   try {
     const log = await openSegmentLog(folderOfShard(parts, stream.createdAt, row.number), {
       onSync: (seconds) => metrics.datastreamSyncSeconds.observe(seconds),
+      onDamage: (damage) => events.shardLogDamaged({ ...names, ...damage }),
       onCut: (cut) => events.shardLogRecovered({ ...names, ...cut }),
       ...options.segment,
     })

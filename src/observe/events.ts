@@ -154,6 +154,17 @@ export function createEvents(log: Log, metrics: Metrics) {
       metrics.consumeFailures.inc({ application: e.application, stream: e.stream })
       log.warn({ ...e, error: undefined, err: e.error }, 'consumer handler failed')
     },
+    /** Acknowledged records are damaged on the disk; those behind them are kept. */
+    shardLogDamaged(e: {
+      stream: string
+      shardId: string
+      firstIndex: number
+      records: number
+      bytes: number
+    }) {
+      metrics.datastreamRecordsDamaged.inc({ stream: e.stream }, e.records)
+      log.error(e, 'records of a shard log are damaged')
+    },
     shardLogRecovered(e: { stream: string; shardId: string; cutBytes: number; nextIndex: number }) {
       metrics.datastreamLogRecoveries.inc({ stream: e.stream })
       log.warn(e, 'torn tail of a shard log cut off')

@@ -232,6 +232,11 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       'Records refused because the disk failed or was too slow',
       ['stream'],
     ),
+    datastreamRecordsDamaged: counter(
+      'kinora_datastream_records_damaged_total',
+      'Acknowledged records found damaged on the disk when a log was opened',
+      ['stream'],
+    ),
     datastreamLogRecoveries: counter(
       'kinora_datastream_log_recoveries_total',
       'Shard logs whose torn tail was cut off at start',

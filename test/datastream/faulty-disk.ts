@@ -4,6 +4,7 @@ import { nodeDisk, type LogDisk, type LogFile } from '../../src/datastream/log-d
 export class FaultyDisk implements LogDisk {
   syncs = 0
   openFiles = 0
+  bytesRead = 0
   /** Bytes that still fit; a write takes what fits, then fails as a full disk does. */
   freeBytes = Number.POSITIVE_INFINITY
   failSync = false
@@ -16,7 +17,11 @@ export class FaultyDisk implements LogDisk {
     const file = await nodeDisk.open(path, flags)
     this.openFiles += 1
     const faulty: LogFile = {
-      read: file.read.bind(file),
+      read: (async (bytes: Buffer, offset: number, length: number, position: number) => {
+        const read = await file.read(bytes, offset, length, position)
+        this.bytesRead += read.bytesRead
+        return read
+      }) as LogFile['read'],
       stat: file.stat.bind(file),
       close: async () => {
         this.openFiles -= 1

@@ -118,6 +118,87 @@ describe('recovery', () => {
     },
   )
 
+  test('a flipped bit anywhere before acknowledged records costs one record, and is told', async () => {
+    const source = await closedLog(5)
+    const whole = await readFile(join(source, `${FIRST}.log`))
+    const recordBytes = 28 + 'key 1'.length + 20
+
+    for (let at = 32 + recordBytes; at < 32 + 2 * recordBytes; at++) {
+      const directory = join(await scratchDirectory(), 'flipped')
+      await mkdir(directory)
+      const damaged = Buffer.from(whole)
+      damaged[at]! ^= 1 << (at % 8)
+      await writeFile(join(directory, `${FIRST}.log`), damaged)
+      const damages: unknown[] = []
+      const cuts: unknown[] = []
+      const log = await open(directory, {
+        onDamage: (damage) => damages.push(damage),
+        onCut: (cut) => cuts.push(cut),
+      })
+
+      expect(damages).toEqual([{ firstIndex: 1, records: 1, bytes: recordBytes }])
+      expect([cuts, log.nextIndex]).toEqual([[], 5])
+      expect((await log.read(0, ALL)).map(({ key }) => key)).toEqual(['key 0'])
+      await expect(log.read(1, ALL)).rejects.toMatchObject({ code: 'LogCorrupted' })
+      expect((await log.read(2, ALL)).map(({ index }) => index)).toEqual([2, 3, 4])
+      expect(await log.append([entry('key 5', 9)])).toEqual({ first: 5, last: 5 })
+      await log[Symbol.asyncDispose]()
+    }
+  })
+
+  test('a damaged group whose followers were written with it is a torn tail', async () => {
+    const directory = join(await scratchDirectory(), 'log')
+    const log = await open(directory)
+    await log.append([entry('key 0', 1, 20)])
+    await log.append([1, 2, 3].map((i) => entry(`key ${i}`, 1, 20)))
+    await log[Symbol.asyncDispose]()
+    const path = join(directory, `${FIRST}.log`)
+    const bytes = await readFile(path)
+    const recordBytes = 28 + 'key 1'.length + 20
+    bytes[32 + 2 * recordBytes + 40]! ^= 1
+    await writeFile(path, bytes)
+    await rm(join(directory, `${FIRST}.idx`))
+    const damages: unknown[] = []
+
+    const again = await open(directory, { onDamage: (damage) => damages.push(damage) })
+
+    expect(damages).toEqual([])
+    expect(await keys(again)).toEqual(['key 0', 'key 1'])
+  })
+
+  test('data that looks like records of a log is no proof of anything', async () => {
+    const source = await closedLog(3)
+    const copied = (await readFile(join(source, `${FIRST}.log`))).subarray(32)
+    const directory = join(await scratchDirectory(), 'log')
+    const log = await open(directory)
+    await log.append([{ key: 'k', data: copied, arrivedAt: epochMs(1) }])
+    await log[Symbol.asyncDispose]()
+    await rm(join(directory, `${FIRST}.idx`))
+    await truncate(join(directory, `${FIRST}.log`), 32 + 28 + 1 + copied.length - 1)
+    const damages: unknown[] = []
+
+    const again = await open(directory, { onDamage: (damage) => damages.push(damage) })
+
+    expect([damages, again.nextIndex]).toEqual([[], 0])
+  })
+
+  test('a start after a crash looks at the last few megabytes only', async () => {
+    const directory = join(await scratchDirectory(), 'log')
+    const log = await open(directory, { maxSegmentBytes: 1 << 30 })
+    for (let i = 0; i < 12; i++) await log.append([entry(`key ${i}`, i, 1 << 20)])
+    const crashed = join(await scratchDirectory(), 'crashed')
+    await mkdir(crashed)
+    for (const name of [`${FIRST}.log`, `${FIRST}.idx`]) {
+      await copyFile(join(directory, name), join(crashed, name))
+    }
+    const disk = new FaultyDisk()
+
+    const again = await open(crashed, { disk, maxSegmentBytes: 1 << 30 })
+
+    expect(again.nextIndex).toBe(12)
+    expect(disk.bytesRead).toBeLessThan(9 << 20)
+  })
+
   test('a segment with records whose header is damaged is not thrown away nor kept open', async () => {
     const disk = new FaultyDisk()
     const directory = await closedLog(3)
