@@ -52,8 +52,12 @@ export class FragmentOutput {
     const { header, tracks, startsWithKey } = start
     const { pts, dts } = first.placed
     this.#open = {
-      ...{ timecode: pts, startDts: dts, startsWithKey, samples: 0, producerEnd: pts },
+      timecode: pts,
+      startDts: dts,
+      startsWithKey,
       describes: new Set(tracks.map(({ number }) => number)),
+      samples: 0,
+      producerEnd: pts,
     }
     try {
       this.#deps.writer.begin({
