@@ -44,6 +44,14 @@ export class ReorderWindow {
     return this.#duplicates
   }
 
+  /** Whether the packet is the next one and none waits, as nearly always: it may go on by itself. */
+  passes(extended: number): boolean {
+    if (extended !== this.#next || this.#waiting.size > 0) return false
+    this.#next++
+    this.#highest = extended
+    return true
+  }
+
   /** @param packet may be a view; what waits is copied */
   push(extended: number, packet: RtpPacket, arrivedAt: EpochMs): readonly OrderedPacket[] {
     this.#next ??= extended

@@ -116,6 +116,10 @@ export class RtpMedia {
       this.#tally.refused++
       return
     }
+    if (this.#source.isOfSource(packet, arrivedAt)) {
+      this.#receive(packet, arrivedAt)
+      return
+    }
     const { packets, isNewSource } = this.#source.admit(packet, arrivedAt)
     if (isNewSource) this.#beginSource()
     for (const each of packets) this.#receive(each.packet, each.arrivedAt)
@@ -181,7 +185,10 @@ export class RtpMedia {
     this.#hasEnded = false
     const place = this.#statistics.receive(packet, arrivedAt)
     if (place.type === 'restart') this.#beginWindow()
-    for (const each of this.#window.push(place.extended, packet, arrivedAt)) this.#take(each)
+    if (this.#window.passes(place.extended)) this.#give(packet, arrivedAt)
+    else {
+      for (const each of this.#window.push(place.extended, packet, arrivedAt)) this.#take(each)
+    }
   }
 
   #take({ packet, arrivedAt, missing }: OrderedPacket): void {
@@ -189,11 +196,25 @@ export class RtpMedia {
       this.#tally.lost += missing
       this.#lose()
     }
+    this.#give(packet, arrivedAt)
+  }
+
+  #give(packet: RtpPacket, arrivedAt: EpochMs): void {
     this.#shiftTicks ??= this.#shiftOf(packet)
     const ticks = this.#time.unwrap(packet.timestamp) + this.#shiftTicks
     this.#newestTicks = Math.max(ticks, this.#newestTicks ?? ticks)
     this.#depacketiser ??= this.#openDepacketiser(packet)
-    this.#depacketiser.take({ ...packet, ticks, arrivedAt })
+    // One literal and no spread: this runs for every packet.
+    this.#depacketiser.take({
+      ticks,
+      marker: packet.marker,
+      payload: packet.payload,
+      sequence: packet.sequence,
+      payloadType: packet.payloadType,
+      timestamp: packet.timestamp,
+      ssrc: packet.ssrc,
+      arrivedAt,
+    })
   }
 
   #openDepacketiser({ payloadType }: RtpPacket): Depacketiser {

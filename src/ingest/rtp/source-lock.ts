@@ -41,12 +41,16 @@ export class SourceLock {
     return this.#refused
   }
 
+  /** Whether the packet is of the settled source: nearly all are, and need no more. */
+  isOfSource(packet: RtpPacket, arrivedAt: EpochMs): boolean {
+    if (packet.ssrc !== this.#ssrc) return false
+    if (this.#candidates.size > 0) this.#refuseCandidates()
+    this.#lastAt = arrivedAt
+    return true
+  }
+
+  /** For a packet of another source. */
   admit(packet: RtpPacket, arrivedAt: EpochMs): Admission {
-    if (packet.ssrc === this.#ssrc) {
-      if (this.#candidates.size > 0) this.#refuseCandidates()
-      this.#lastAt = arrivedAt
-      return { packets: [{ packet, arrivedAt }], isNewSource: false }
-    }
     if (this.#ssrc === null && packet.ssrc === this.#announced) {
       return this.#settle(packet.ssrc, [{ packet, arrivedAt }])
     }

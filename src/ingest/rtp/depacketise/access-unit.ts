@@ -55,6 +55,10 @@ export class AccessUnit {
     this.#buffer.append(part)
   }
 
+  appendByte(byte: number): void {
+    this.#buffer.appendByte(byte)
+  }
+
   /** Ends the open unit. One with start codes inside is several (ITU-T H.264 Annex B). */
   end(): void {
     const openAt = this.#openAt

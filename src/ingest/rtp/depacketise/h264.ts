@@ -186,7 +186,7 @@ function splitFuA(payload: Uint8Array, into: AccessUnit): SplitResult {
   const isStart = (payload[1]! & 0x80) !== 0
   if (isStart) {
     into.begin()
-    into.append(Uint8Array.of((payload[0]! & 0xe0) | (payload[1]! & 0x1f)))
+    into.appendByte((payload[0]! & 0xe0) | (payload[1]! & 0x1f))
   } else if (!into.isOpen) {
     return payload.length === 2 ? 'ignored' : 'broken'
   }
