@@ -9,6 +9,7 @@ import {
 import type { PictureSize } from '../../media/vpx/vp8-frame.ts'
 import type { AmfObject, AmfValue } from '../amf/amf-cursor.ts'
 import { AUDIO_TRACK, VIDEO_TRACK } from '../parameter-sets.ts'
+import { WrappingTimestamp } from '../wrapping-timestamp.ts'
 import { parseFlvAudio, type AudioCodec, type FlvAudioPart } from './audio-body.ts'
 import { describesItself, toTrackOfConfig, toTrackOfSample } from './audio-tracks.ts'
 import { parseFlvVideo, type FlvUnknown, type FlvVideo } from './video-body.ts'
@@ -209,17 +210,6 @@ export class FlvIntake {
     this.#samples++
     if (this.#video === null) this.#progress++
     this.#sink.write({ trackNumber, pts, dts, isKey, data, arrivedAt })
-  }
-}
-
-/** FLV times are 32-bit milliseconds that wrap every 49.7 days; these go on. */
-export class WrappingTimestamp {
-  #last: number | null = null
-
-  unwrap(timestamp: number): number {
-    // The nearer way round: forward or backward by less than half of the range.
-    this.#last = this.#last === null ? timestamp : this.#last + ((timestamp - this.#last) | 0)
-    return this.#last
   }
 }
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Sample, Track } from '../../../src/domain/track.ts'
 import { epochMs } from '../../../src/domain/time.ts'
-import { FlvIntake, WrappingTimestamp } from '../../../src/ingest/flv/flv-intake.ts'
+import { FlvIntake } from '../../../src/ingest/flv/flv-intake.ts'
+import { WrappingTimestamp } from '../../../src/ingest/wrapping-timestamp.ts'
 import { aacFrame, aacHeader, avcFrame, avcHeader } from '../../support/rtmp-client.ts'
 import { hex } from '../../support/rtmp-fuzz.ts'
 
