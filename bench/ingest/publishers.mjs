@@ -15,6 +15,7 @@ import { ClientHandshake, HANDSHAKE_BYTES } from '../../dist/ingest/rtmp/handsha
 const CHUNK_BYTES = 60_000 // as FFmpeg has it
 const TYPES = { audio: 8, video: 9, script: 18 }
 const GOP_MS = 2_000
+const HEADER_BYTES = 12
 const TICK_MS = 5
 
 const [path, count, url] = process.argv.slice(2)
@@ -42,7 +43,10 @@ setInterval(() => {
       const tag = media[publisher.next]
       const timestamp = publisher.round * durationMs + tag.timestamp
       if (publisher.startedAt + timestamp > now) break
-      publisher.socket.write(toMessage(tag, timestamp))
+      // The header and the rest apart, as FFmpeg writes them, and most of what is built on it.
+      const bytes = toMessage(tag, timestamp)
+      publisher.socket.write(bytes.subarray(0, HEADER_BYTES))
+      publisher.socket.write(bytes.subarray(HEADER_BYTES))
       publisher.next++
       if (publisher.next < media.length) continue
       publisher.next = 0
