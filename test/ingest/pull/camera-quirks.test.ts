@@ -43,6 +43,24 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    vendor: 'Reolink (live555 of 2013)',
+    quirk: 'media before PLAY that looks like ours',
+    quirks: {
+      describe: (request) => [
+        ok(request),
+        sdpOf(...HEAD, ...VIDEO, 'a=control:v', 'm=audio 0 RTP/AVP 8', 'a=control:a'),
+      ],
+      instead: (request, camera) => {
+        if (request.method !== 'SETUP' || !request.uri.endsWith('/a')) return false
+        camera.socket.cork() // all in one read, before PLAY can be asked for
+        camera.say(`${ok(request)}\nTransport: RTP/AVP/TCP;unicast;interleaved=2-3`)
+        for (const index of [97, 98, 99]) sendKeyFrame(camera, index)
+        camera.socket.uncork()
+        return true
+      },
+    },
+  },
+  {
     vendor: 'Hikvision DS-2CD2032',
     quirk: 'absolute controls, an SSRC with spaces, RTP-Info from nowhere',
     path: '/Streaming/Channels/101',

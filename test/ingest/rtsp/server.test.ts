@@ -1,12 +1,13 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
+import { UdpPortRange } from '../../../src/ingest/index.ts'
 import { headerOf } from '../../../src/ingest/rtsp/message.ts'
 import { parseTransports } from '../../../src/ingest/rtsp/transport-header.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { H264_SDP, keyFrame, RtspTestClient, toIndexes } from '../../support/rtsp-client.ts'
 import { hex } from '../../support/rtmp-fuzz.ts'
-import { KEY, startFixture } from './rtsp-fixture.ts'
+import { KEY, startFixture, UDP_PORTS } from './rtsp-fixture.ts'
 
 const urlOf = (port: number, stream = 'x') => `rtsp://127.0.0.1:${port}/live/${stream}?key=${KEY}`
 
@@ -196,9 +197,9 @@ describe('over UDP', () => {
     await once(stranger, 'listening')
     const other = createSocket('udp4').bind(0, '127.0.0.1')
     await once(other, 'listening')
-    for (const packet of keyFrame(0, 0)) await send(rtp, packet, serverPort[0])
-    await fixture.observed.recorder.first(({ name }) => name === 'sessionStarted')
+    // The first who sends settles the port, but only from the peer's address.
     for (const packet of keyFrame(1, 90_000)) await send(stranger, packet, serverPort[0])
+    for (const packet of keyFrame(0, 0)) await send(rtp, packet, serverPort[0])
     for (const packet of keyFrame(1, 90_000)) await send(other, packet, serverPort[0])
     for (const packet of keyFrame(2, 180_000)) await send(rtp, packet, serverPort[0])
     for (const packet of keyFrame(3, 270_000)) await send(rtp, packet, serverPort[0])
@@ -226,6 +227,26 @@ describe('over UDP', () => {
     expect(packet.subarray(0, 2).toString('hex')).toBe('81c9')
     await client.end()
     for (const socket of sockets) socket.close()
+  })
+
+  test('is refused when no port of the range is left', async () => {
+    const { first } = UDP_PORTS
+    const { port } = await startFixture({
+      udpPorts: new UdpPortRange({ first: first + 100, last: first + 101 }),
+    })
+    const url = urlOf(port)
+    const client = await RtspTestClient.connect(port)
+    await client.announce(url, `${H264_SDP}m=audio 0 RTP/AVP 8\r\na=control:trackID=1\r\n`)
+    const udp = { Transport: 'RTP/AVP;unicast;client_port=5000-5001' }
+    expect(await client.status('SETUP', `${url}/trackID=0`, udp)).toBe(200)
+    expect(await client.status('SETUP', `${url}/trackID=1`, udp)).toBe(461)
+    await client.expectOk('TEARDOWN', url)
+
+    // They are free again with the session.
+    client.session = null
+    await client.announce(url)
+    expect(await client.status('SETUP', `${url}/trackID=0`, udp)).toBe(200)
+    await client.end()
   })
 
   test('is refused where it is off, so that encoders take TCP', async () => {
