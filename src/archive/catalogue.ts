@@ -2,8 +2,21 @@ import { isDeepStrictEqual } from 'node:util'
 import type { StreamId } from '../domain/stream.ts'
 import type { EpochMs } from '../domain/time.ts'
 import type { MetaBatch, MetaKey, MetaRange, MetaStore } from '../platform/meta-store.ts'
+import {
+  chunkKey,
+  fromTimeKey,
+  gapKeys,
+  gapPrefix,
+  MAX_TIMESTAMP_MS,
+  openKey,
+  removingKey,
+  timeKey,
+  toKeyRange,
+  toLengthClass,
+  toTimeKey,
+} from './catalogue-keys.ts'
 import type { ChunkSpan, ClockName, ClockRange, TimeSpan } from './chunk-span.ts'
-import type { GapMark, GapRecord, OpenGap } from './gap-mark.ts'
+import { growEvicted, type GapMark, type GapRecord, type OpenGap } from './gap-mark.ts'
 import { MAX_FRAGMENTS_PER_CHUNK } from './rotation.ts'
 
 /** A chunk in the catalogue. Its row is on disk before its file is created. */
@@ -299,16 +312,9 @@ export class Catalogue {
    * it again, there would be thousands.
    */
   #planEvicted(streamId: StreamId, stream: StreamRow, span: ChunkSpan, detail: string) {
-    const last = stream.evicted ?? null
-    const goesOn = last !== null && last.detail === detail && isBeside(last, span)
-    const from = goesOn ? last : span
-    const evicted: GapMark = {
-      ...{ reason: 'evicted', detail },
-      server: unionOf(from.server, span.server),
-      producer: unionOf(from.producer, span.producer),
-    }
+    const { replaced: last, mark: evicted } = growEvicted(stream.evicted ?? null, span, detail)
     const keys = gapKeys(streamId, evicted)
-    const before = goesOn ? gapKeys(streamId, last) : []
+    const before = last === null ? [] : gapKeys(streamId, last)
     const deletes = before.filter((key) => !keys.some((kept) => isDeepStrictEqual(kept, key)))
     const [replaced] = before
     const isThere = replaced !== undefined && this.#meta.get(replaced) !== null
@@ -587,54 +593,6 @@ type StreamChange = Omit<MetaBatch, 'conditions'> & { readonly stream: StreamRow
 
 type TimeRow = { readonly from: number; readonly firstCounter: number }
 
-function chunkKey(streamId: StreamId, firstCounter: number): MetaKey {
-  return ['archive', 'chunk', streamId, firstCounter]
-}
-
-function openKey(streamId: StreamId, firstCounter: number): MetaKey {
-  return ['archive', 'open', streamId, firstCounter]
-}
-
-function removingKey(streamId: StreamId): MetaKey {
-  return ['archive', 'removing', streamId]
-}
-
-function timeKey(streamId: StreamId, by: ClockName, chunk: FinishedChunk): MetaKey {
-  const { from, to } = chunk.span[by]
-  return ['archive', by, streamId, toLengthClass(to - from), toTimeKey(from), chunk.firstCounter]
-}
-
-function gapPrefix(streamId: StreamId, by: ClockName): MetaKey {
-  return ['archive', `gap-${by}`, streamId]
-}
-
-function gapKeys(streamId: StreamId, mark: GapMark): readonly MetaKey[] {
-  return (['server', 'producer'] as const).map((by) => {
-    const { from, to } = mark[by]
-    const key = [...gapPrefix(streamId, by), toLengthClass(to - from), toTimeKey(from)]
-    // By one clock two may begin together: both beginnings tell them apart.
-    return [...key, toTimeKey(mark[by === 'server' ? 'producer' : 'server'].from), mark.reason]
-  })
-}
-
-/** How far an evicted chunk may be from those before it, by each clock, to be of one mark with them. */
-const EVICTED_TOGETHER_MS = 24 * 3_600_000
-
-function isBeside(mark: GapMark, span: ChunkSpan): boolean {
-  return CLOCKS.every((by) => {
-    const { from, to } = mark[by]
-    return (
-      span[by].from <= to + EVICTED_TOGETHER_MS &&
-      span[by].to >= from - EVICTED_TOGETHER_MS &&
-      span[by].to - span[by].from <= EVICTED_TOGETHER_MS
-    )
-  })
-}
-
-function unionOf(a: TimeSpan, b: TimeSpan): TimeSpan {
-  return { from: Math.min(a.from, b.from), to: Math.max(a.to, b.to) }
-}
-
 function planGaps(streamId: StreamId, { closed, open }: GapRecord): Omit<MetaBatch, 'conditions'> {
   const openKey = ['archive', 'gap', streamId]
   const marks = closed.flatMap((value) => gapKeys(streamId, value).map((key) => ({ key, value })))
@@ -656,33 +614,6 @@ function withClasses(stream: StreamRow, span: ChunkSpan): StreamRow {
 
 function withGaps(stream: StreamRow, added: number): StreamRow {
   return { ...stream, gaps: Math.max((stream.gaps ?? 0) + added, 0) }
-}
-
-/** Rows of a class that may reach into the span. */
-function toKeyRange(lengthClass: number, span: TimeSpan): Pick<MetaRange, 'from' | 'before'> {
-  const from = Math.max(toTimeKey(span.from) - 2 ** lengthClass, 0)
-  return { from: [from], before: [toTimeKey(span.to)] }
-}
-
-/** The smallest c with length <= 2^c. */
-export function toLengthClass(length: number): number {
-  let lengthClass = 0
-  while (2 ** lengthClass < length) lengthClass++
-  return lengthClass
-}
-
-/** Times are keyed from -2^51 ms, some 71,000 years before 1970, because keys are not negative. */
-const KEY_EPOCH = 2 ** 51
-
-/** Milliseconds that every producer or server timestamp stays within, on both sides of 1970. */
-export const MAX_TIMESTAMP_MS = 2 ** 50
-
-function toTimeKey(ms: number): number {
-  return Math.min(Math.max(ms, -MAX_TIMESTAMP_MS * 1.5), MAX_TIMESTAMP_MS * 1.5) + KEY_EPOCH
-}
-
-function fromTimeKey(key: number): number {
-  return key - KEY_EPOCH
 }
 
 async function* mergeByFrom(searches: readonly AsyncIterator<TimeRow>[]): AsyncGenerator<TimeRow> {

@@ -115,3 +115,43 @@ export function toMark(
     producer: { from: producer, to: producerTo },
   }
 }
+
+/** How far an evicted chunk may be from those before it, by each clock, to be of one mark with them. */
+const EVICTED_TOGETHER_MS = 24 * 3_600_000
+
+function isBeside(mark: GapMark, span: Spans): boolean {
+  return (['server', 'producer'] as const).every((by) => {
+    const { from, to } = mark[by]
+    return (
+      span[by].from <= to + EVICTED_TOGETHER_MS &&
+      span[by].to >= from - EVICTED_TOGETHER_MS &&
+      span[by].to - span[by].from <= EVICTED_TOGETHER_MS
+    )
+  })
+}
+
+function unionOf(a: TimeSpan, b: TimeSpan): TimeSpan {
+  return { from: Math.min(a.from, b.from), to: Math.max(a.to, b.to) }
+}
+
+/**
+ * Adds an evicted chunk to the mark of those before it, or begins another one.
+ *
+ * @returns `replaced`: the mark that `mark` takes the place of
+ */
+export function growEvicted(
+  last: GapMark | null,
+  span: Spans,
+  detail: string,
+): { readonly mark: GapMark; readonly replaced: GapMark | null } {
+  const replaced = last !== null && last.detail === detail && isBeside(last, span) ? last : null
+  const from = replaced ?? span
+  const mark: GapMark = {
+    ...{ reason: 'evicted', detail },
+    server: unionOf(from.server, span.server),
+    producer: unionOf(from.producer, span.producer),
+  }
+  return { mark, replaced }
+}
+
+type Spans = { readonly [by in ClockName]: TimeSpan }

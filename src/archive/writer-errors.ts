@@ -1,7 +1,7 @@
 import { ServiceError } from '../domain/errors.ts'
 import { parseWholeHeader, toOpenHeader } from '../media/matroska/header.ts'
 import type { FragmentStart } from './archive.ts'
-import { MAX_TIMESTAMP_MS } from './catalogue.ts'
+import { MAX_TIMESTAMP_MS } from './catalogue-keys.ts'
 
 /**
  * Refuses a fragment that could not be indexed, and a header with which no chunk could be read

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { Catalogue, toLengthClass, type FinishedChunk } from '../../src/archive/catalogue.ts'
+import { Catalogue, type FinishedChunk } from '../../src/archive/catalogue.ts'
+import { toLengthClass } from '../../src/archive/catalogue-keys.ts'
 import {
   parseNote,
   toChunkId,
