@@ -1,8 +1,13 @@
-import { copyFile, readFile, stat, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
+import { Catalogue } from '../../src/archive/catalogue.ts'
+import { BackgroundCheck } from '../../src/archive/fsck/background-check.ts'
+import { nodeChunkStore } from '../../src/archive/node-chunk-store.ts'
+import { systemClock } from '../../src/platform/clock.ts'
 import { writeFragment } from '../support/archive-media.ts'
 import { archiveWorkplace, T, YARD } from '../support/archive-workplace.ts'
 import { chunkFiles } from '../support/chunk-check.ts'
+import { createObserved } from '../support/observed.ts'
 
 async function oneFinishedChunk() {
   const workplace = await archiveWorkplace()
@@ -27,6 +32,30 @@ test('damage in a finished chunk is told, and nothing is changed', async () => {
 
   expect(fields).toMatchObject({ stream: YARD, code: 'checksum' })
   expect((await readFile(path)).equals(bytes)).toBe(true)
+})
+
+test('damage is told once, however often it is found, and again when it is another', async () => {
+  const { media, meta, path } = await oneFinishedChunk()
+  const bytes = await readFile(path)
+  const { recorder, ...observed } = createObserved()
+  const check = new BackgroundCheck({
+    ...{ directory: media, files: nodeChunkStore, catalogue: new Catalogue(meta), ...observed },
+    ...{ clock: { ...systemClock, sleep: async () => undefined }, nameOf: String },
+    bytesPerSecond: 1,
+  })
+  const round = () => check.checkRound(new AbortController().signal)
+  const codes = () =>
+    recorder.items.flatMap(({ name, fields }) => (name === 'archiveDamaged' ? [fields.code] : []))
+
+  await rm(path)
+  for (let i = 0; i < 6; i++) await round()
+  expect(codes()).toEqual(['chunk-missing'])
+  await writeFile(path, bytes)
+  for (let i = 0; i < 4; i++) await round()
+  expect(codes()).toHaveLength(1)
+  await rm(path)
+  for (let i = 0; i < 4; i++) await round()
+  expect(codes()).toEqual(['chunk-missing', 'chunk-missing'])
 })
 
 test('it reads no faster than it may', async () => {

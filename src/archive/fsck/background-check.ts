@@ -27,7 +27,13 @@ export type BackgroundCheckDeps = {
 /** When there is no finished chunk, or the last look failed. */
 const IDLE_MS = 60_000
 
+/** Between two chunks: where chunks are small or gone it would go round and round. */
+const CHUNK_MS = 1000
+
 const ORPHANS_TOLD = 10
+
+/** Damaged chunks that were told; then all are told again. */
+const MAX_TOLD = 1000
 
 /**
  * Looks for damage while the service runs: once for files that no row names, then for ever at the
@@ -38,6 +44,8 @@ export class BackgroundCheck {
   readonly #deps: BackgroundCheckDeps
   /** Counter of the chunk of each stream that was looked at last. */
   readonly #places = new Map<StreamId, number>()
+  /** Chunks that were told, with what was said of them: each is told once. */
+  readonly #told = new Map<string, string>()
 
   constructor(deps: BackgroundCheckDeps) {
     this.#deps = deps
@@ -65,6 +73,7 @@ export class BackgroundCheck {
       if (chunk === null) continue
       this.#places.set(streamId, chunk.firstCounter)
       await this.#checkChunk(streamId, chunk, signal)
+      await this.#deps.clock.sleep(CHUNK_MS, signal)
       checked++
     }
     return checked
@@ -99,12 +108,15 @@ export class BackgroundCheck {
     const { catalogue } = this.#deps
     const last = this.#places.get(streamId)
     const from = last === undefined ? randomInt(catalogue.stream(streamId).nextCounter) : last + 1
+    let same: FinishedChunk | null = null
     for (const start of [from, 0]) {
       for await (const chunk of catalogue.chunksFrom(streamId, start)) {
-        if (chunk.state === 'finished' && chunk.firstCounter !== last) return chunk
+        if (chunk.state !== 'finished') continue
+        if (chunk.firstCounter !== last) return chunk
+        same = chunk
       }
     }
-    return null
+    return same
   }
 
   async #checkChunk(streamId: StreamId, chunk: FinishedChunk, signal: AbortSignal): Promise<void> {
@@ -114,10 +126,19 @@ export class BackgroundCheck {
     let findings = await this.#readChunk(chunk, signal)
     // A range may have been deleted in it meanwhile: only what is found again is damage.
     if (findings.length > 0 && isUnchanged()) findings = await this.#readChunk(chunk, signal)
-    if (!isUnchanged()) return
+    if (!isUnchanged() || !this.#isNews(chunk, findings)) return
     for (const { code, detail } of findings) {
       events.archiveDamaged({ stream: nameOf(streamId), chunkId: chunk.chunkId, code, detail })
     }
+  }
+
+  #isNews({ path }: FinishedChunk, findings: ChunkCheck['findings']): boolean {
+    const told = JSON.stringify(findings)
+    if (findings.length === 0) this.#told.delete(path)
+    if (findings.length === 0 || this.#told.get(path) === told) return false
+    if (this.#told.size >= MAX_TOLD) this.#told.clear()
+    this.#told.set(path, told)
+    return true
   }
 
   async #readChunk(chunk: FinishedChunk, signal: AbortSignal): Promise<ChunkCheck['findings']> {

@@ -4,8 +4,9 @@ import type { StreamId } from '../../domain/stream.ts'
 import type { Catalogue, FinishedChunk } from '../catalogue.ts'
 import { toSidecarPath } from '../chunk-layout.ts'
 import { isFileError, type ChunkStore } from '../chunk-store.ts'
-import { decodeSidecar, ROW_BYTES, SIDECAR_HEADER_BYTES } from '../fragment-row.ts'
+import { decodeSidecar } from '../fragment-row.ts'
 import { readSidecarFile, rebuildSidecar } from '../recovery.ts'
+import { SidecarRows } from '../sidecar-rows.ts'
 import { checkChunkBytes } from './check-chunk.ts'
 import type { FsckFinding, FsckReport } from './finding.ts'
 import { findOrphans, parseChunkPath } from './orphans.ts'
@@ -140,12 +141,11 @@ class ArchiveCheck {
       await this.#find({ code: 'sidecar-missing', ...about, detail: 'no such file' }, make)
       return
     }
+    const { fragments, lastCounter } = chunk.span
+    const facts = { fragments, lastCounter, chunkBytes: chunk.bytes }
+    if (SidecarRows.parse(bytes, facts) !== null) return
     const rows = decodeSidecar(bytes, chunk.bytes)
-    const rightLength = SIDECAR_HEADER_BYTES + chunk.span.fragments * ROW_BYTES
-    const lastCounter = rows.at(-1)?.counter
-    const isRight = rows.length === chunk.span.fragments && lastCounter === chunk.span.lastCounter
-    if (isRight && bytes.length === rightLength) return
-    const detail = `${rows.length} good rows in ${bytes.length} bytes of ${chunk.span.fragments}`
+    const detail = `${rows.length} good rows in ${bytes.length} bytes of ${fragments}`
     await this.#find({ code: 'sidecar-damaged', ...about, detail }, make)
   }
 
