@@ -11,7 +11,7 @@ import { partsOf, writeTo } from './media.mjs'
 const [way, directory, streams, fragments, everyMs = 0] = process.argv.slice(2)
 const start = way === 'archive' ? await archiveStreams() : await rawStreams()
 const waited = []
-await eachStream(2, 0) // files are created, code is compiled
+await eachStream(Math.max(2, Math.ceil(600 / streams)), 0) // files are created, code is compiled
 waited.length = 0
 const before = { at: performance.now(), cpu: process.cpuUsage() }
 await eachStream(Number(fragments), Number(everyMs))

@@ -123,7 +123,9 @@ export function toUnknownSize(width: number): Uint8Array {
 /** The bytes of an ID as they stand in the file. */
 export function toElementId(id: number): Uint8Array {
   const width = id > 0xffffff ? 4 : id > 0xffff ? 3 : id > 0xff ? 2 : 1
-  return Uint8Array.from({ length: width }, (_, i) => (id >>> (8 * (width - 1 - i))) & 0xff)
+  const bytes = new Uint8Array(width)
+  for (let i = 0; i < width; i++) bytes[i] = id >>> (8 * (width - 1 - i)) // its lowest byte
+  return bytes
 }
 
 /** The fewest bytes that hold a size. All ones mean "unknown", so 127 already takes two. */
