@@ -1,8 +1,10 @@
 // What one stream costs: CPU, memory and write calls of the server while N publishers send in real
 // time. Each server does what it can: Kinora archives, indexes and is HLS-ready; nginx-rtmp records FLV
 // and cuts HLS; node-media-server records FLV; the floor appends what comes to files. All run one after
-// the other on the same machine with the same publishers. RTSP is pushed by the ffmpeg command, one
-// process with an output per stream.
+// the other on the same machine with the same publishers: FFmpeg's, as most encoders are, up to thirty;
+// for a hundred, whose threads would take the machine, ones without FFmpeg that write fewer and larger
+// pieces, which makes a server's reads cheaper. RTSP is pushed by the ffmpeg command, one process with
+// an output per stream.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -24,7 +26,9 @@ import { readUsage } from './process-usage.mjs'
 import { median } from './server.mjs'
 
 const CLIP = fileURLToPath(new URL('../../fixtures/moving-shapes.mp4', import.meta.url))
-const PUBLISHERS = fileURLToPath(new URL('publishers.mjs', import.meta.url))
+const LIGHT_PUBLISHERS = fileURLToPath(new URL('publishers.mjs', import.meta.url))
+const FFMPEG_PUBLISHERS = fileURLToPath(new URL('ffmpeg-publishers.mjs', import.meta.url))
+const MOST_FFMPEG_PUBLISHERS = 30
 
 export async function run({ quick, note }) {
   const counts = quick ? [10] : [10, 30, 100]
@@ -94,7 +98,10 @@ async function measure(peer, { streams, seconds, flv }) {
 function startPublishers(url, { streams, flv }) {
   const stdio = ['ignore', 'ignore', 'inherit']
   if (!url.startsWith('rtsp:')) {
-    return spawn(process.execPath, [PUBLISHERS, flv, String(streams), url], { stdio })
+    const isLight = streams > MOST_FFMPEG_PUBLISHERS || url.startsWith('tcp:')
+    const [program, file] = isLight ? [LIGHT_PUBLISHERS, flv] : [FFMPEG_PUBLISHERS, CLIP]
+    const env = { ...process.env, UV_THREADPOOL_SIZE: '64' } // FFmpeg's network holds a thread each
+    return spawn(process.execPath, [program, file, String(streams), url], { stdio, env })
   }
   const outputs = Array.from({ length: streams }, (_, i) => [
     ...['-map', '0', '-c', 'copy', '-f', 'rtsp', '-rtsp_transport', 'tcp'],
