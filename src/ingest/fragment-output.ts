@@ -9,7 +9,7 @@ import {
   tagsElement,
 } from '../media/matroska/writer.ts'
 import type { Log } from '../observe/log.ts'
-import type { PlacedSample } from './media-timeline.ts'
+import type { PlacedSample } from './sample-times.ts'
 
 /**
  * Writes planned fragments: placed samples in, Clusters of SimpleBlocks out, one fragment open at a

@@ -1,7 +1,14 @@
-import { epochMs, rescaleTicks, type EpochMs } from '../domain/time.ts'
-import type { Sample, Track } from '../domain/track.ts'
+import { epochMs, rescaleTicks } from '../domain/time.ts'
+import type { Track } from '../domain/track.ts'
 import type { Clock } from '../platform/clock.ts'
 import { ProducerClock } from './producer-clock.ts'
+import type {
+  ArrivedSample,
+  ClockFacts,
+  ClockReading,
+  PlacedSample,
+  TrackClocks,
+} from './sample-times.ts'
 
 /**
  * Puts a session's media times on the wall: producer time = media time + the offset of the track's
@@ -254,44 +261,6 @@ export class MediaTimeline {
   #wallOffset(): number {
     return this.#clock.now() - this.#clock.monotonicMs()
   }
-}
-
-/** `shared`: all tracks count from one zero (RTMP). `own`: each from its own (RTP). */
-export type TrackClocks = 'shared' | 'own'
-
-export type ArrivedSample = {
-  readonly sample: Sample
-  readonly track: Track
-  /** Monotonic. */
-  readonly atMs: number
-  /** Media of the track was lost before it. */
-  readonly afterLoss: boolean
-}
-
-export type PlacedSample = {
-  /** Wall time of presentation and decoding, by the producer's clock. */
-  readonly pts: EpochMs
-  readonly dts: EpochMs
-  /** How long the sample lasts, as far as its track's last step tells. */
-  readonly durationMs: number
-  /** Since the track's sample before, by its own clock. */
-  readonly stepMs: number
-  /** What is stored next does not continue what is stored. */
-  readonly jumped: boolean
-}
-
-export type ClockReading = {
-  /** Of the track's timescale, unwrapped as its samples' are; need not be a whole number. */
-  readonly ticks: number
-  /** Milliseconds since 1970, by the producer's clock; need not be a whole number. */
-  readonly wallMs: number
-}
-
-export type ClockFacts = {
-  /** Where producer times come from. */
-  readonly source: 'arrival' | 'sender-report'
-  /** Of the producer's media clock against ours, positive when it gains; `null` in the beginning. */
-  readonly driftPpm: number | null
 }
 
 type TrackTime = {

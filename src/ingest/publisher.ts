@@ -10,15 +10,14 @@ import { FragmentOutput, type TimedSample } from './fragment-output.ts'
 import { isCutPoint, planSample } from './fragment-plan.ts'
 import { GopMeter, type GopFacts } from './gop-meter.ts'
 import { IngestTally, type TallySnapshot } from './ingest-tally.ts'
-import {
-  MAX_DURATION_MS,
-  MediaTimeline,
-  type ArrivedSample,
-  type ClockFacts,
-  type ClockReading,
-  type PlacedSample,
-  type TrackClocks,
-} from './media-timeline.ts'
+import { MAX_DURATION_MS, MediaTimeline } from './media-timeline.ts'
+import type {
+  ArrivedSample,
+  ClockFacts,
+  ClockReading,
+  PlacedSample,
+  TrackClocks,
+} from './sample-times.ts'
 import { toTrackInfo, type TrackInfo } from './session-info.ts'
 import { SETTLE_MS, StartGate } from './start-gate.ts'
 

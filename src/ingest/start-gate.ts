@@ -1,6 +1,6 @@
 import { rescaleTicks } from '../domain/time.ts'
 import type { Track } from '../domain/track.ts'
-import type { ArrivedSample } from './media-timeline.ts'
+import type { ArrivedSample } from './sample-times.ts'
 
 /**
  * Holds a session's first samples until its tracks and its clock are known, so that the first
