@@ -13,6 +13,7 @@ import { demux, type DemuxedFile, type DemuxedPacket } from '../../playback/supp
 import { isInstalled } from '../../support/installed.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
 import { sharedMedia } from '../../support/shared-media.ts'
+import { createRandom } from '../../support/rtmp-fuzz.ts'
 import { NOW, openIntake } from './recording-sink.ts'
 
 const FIXTURE = fileURLToPath(new URL('../../../fixtures/moving-shapes.mp4', import.meta.url))
@@ -99,31 +100,38 @@ function toSdp({ tracks }: DemuxedFile, kind: 'video' | 'audio'): string {
   return `m=audio 0 RTP/AVP 97\na=rtpmap:97 MPEG4-GENERIC/${audio!.sampleRateHz}/${audio!.channels}\na=fmtp:97 mode=AAC-hbr;config=${config}\n`
 }
 
-async function takeIn(path: string, kind: 'video' | 'audio') {
+/** All that the muxer sends of one of the file's streams, and what it was. */
+async function capture(path: string, kind: 'video' | 'audio') {
   const file = await demux(path)
-  const { sink, intake } = openIntake(toSdp(file, kind), { isReliable: false })
-  let last = 0
-  let ping: (() => void) | null = null
+  const sent: { readonly isRtcp: boolean; readonly bytes: Uint8Array }[] = []
+  let onEmpty: (() => void) | null = null
   const socket = await bind((bytes) => {
-    if (bytes.length === 0) return ping?.()
-    const isRtcp = bytes[1]! >= 200 && bytes[1]! <= 207
-    if (isRtcp) intake.rtcp(0, bytes, NOW)
-    else intake.rtp(0, bytes, NOW)
-    last++
+    if (bytes.length === 0) return onEmpty?.()
+    sent.push({ isRtcp: bytes[1]! >= 200 && bytes[1]! <= 207, bytes: Uint8Array.from(bytes) })
   })
   const { port } = socket.address()
   // An empty datagram of our own comes out behind all that was sent before it.
   const received = async () => {
-    const read = new Promise<void>((resolve) => (ping = resolve))
+    const read = new Promise<void>((resolve) => (onEmpty = resolve))
     socket.send(new Uint8Array(0), port, '127.0.0.1')
     await read
     await nextTurn()
   }
   await send(path, kind === 'video' ? AVMEDIA_TYPE_VIDEO : AVMEDIA_TYPE_AUDIO, { port, received })
-  intake.flush()
-  expect(last).toBeGreaterThan(0)
+  expect(sent.length).toBeGreaterThan(0)
   const { number } = file.tracks.find((track) => track.kind === kind)!
   const packets = file.packets.filter(({ trackNumber }) => trackNumber === number)
+  return { sdp: toSdp(file, kind), sent, packets }
+}
+
+async function takeIn(path: string, kind: 'video' | 'audio') {
+  const { sdp, sent, packets } = await capture(path, kind)
+  const { sink, intake } = openIntake(sdp, { isReliable: false })
+  for (const { isRtcp, bytes } of sent) {
+    if (isRtcp) intake.rtcp(0, bytes, NOW)
+    else intake.rtp(0, bytes, NOW)
+  }
+  intake.flush()
   return { sink, intake, packets }
 }
 
@@ -152,6 +160,50 @@ describe("what FFmpeg 8's RTP muxer sends", () => {
     expect(intake.keyFrames).toBe(packets.filter(({ isKey }) => isKey).length)
     expect(sink.clocks.length).toBeGreaterThan(0)
   })
+
+  test.each(FILMS)(
+    '%s through a line that loses, doubles and swaps one packet in twenty each',
+    async (_rule, path) => {
+      const { sdp, sent, packets } = await capture(path, 'video')
+      const random = createRandom(5)
+      const line: Uint8Array[] = []
+      let lost = 0
+      let doubled = 0
+      const rtp = sent.filter(({ isRtcp }) => !isRtcp).map(({ bytes }) => bytes)
+      for (const [i, bytes] of rtp.entries()) {
+        const isEnd = i < 2 || i === rtp.length - 1 // what is lost before the first or behind the last nobody sees
+        const luck = isEnd ? 1 : random()
+        if (luck < 0.05) lost++
+        else line.push(bytes)
+        if (luck > 0.05 && luck < 0.1) {
+          line.push(bytes)
+          doubled++
+        }
+        const last = line.length - 1
+        if (luck > 0.1 && luck < 0.15 && last > 2) {
+          ;[line[last], line[last - 1]] = [line[last - 1]!, line[last]!]
+        }
+      }
+      const { sink, intake } = openIntake(sdp, { isReliable: false })
+      for (const bytes of line) intake.rtp(0, bytes, NOW)
+      intake.flush()
+
+      expect(intake.stats()[0]).toMatchObject({ lost, duplicates: doubled, malformed: 0 })
+      // What is given out is as it was, at its time; a lost packet takes two pictures at most.
+      const start = Buffer.from(rtp[0]!).readUInt32BE(4) // the first picture's, be it lost
+      const film = new Map(expected(packets, 90).map(({ pts }, i) => [pts, packets[i]!]))
+      for (const { pts, isKey, data } of sink.samples) {
+        const original = film.get(pts - start)!
+        expect(isKey).toBe(original.isKey)
+        expect(Buffer.compare(data, original.data)).toBe(0)
+      }
+      const missing = packets.length - sink.samples.length
+      expect(missing).toBeGreaterThan(0)
+      expect(missing).toBeLessThanOrEqual(2 * lost)
+      expect([...sink.drops.keys()]).toEqual(['packet-loss'])
+      expect(sink.samples.every(({ pts, dts }) => dts <= pts)).toBe(true)
+    },
+  )
 
   test.skipIf(!isInstalled('ffmpeg', '-version'))('AV1', async () => {
     const path = join(await scratchDirectory(), 'film.mkv')

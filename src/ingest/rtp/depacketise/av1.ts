@@ -36,7 +36,7 @@ export class Av1Depacketiser implements Depacketiser {
     this.#unit.begin(packet) // which may end the unit before: its facts are still here
     if (!goesOn) this.#forget()
     if (!this.#takeElements(packet.payload)) {
-      this.#sink.countMalformed()
+      if (!this.#unit.isCut) this.#sink.countMalformed()
       this.#unit.spoil('malformed-sample')
     }
     this.#unit.end(packet)

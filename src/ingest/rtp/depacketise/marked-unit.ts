@@ -47,6 +47,11 @@ export class MarkedUnit {
     return this.#buffer.length
   }
 
+  /** Packets of it are missing, or may be: what cannot be read is no fault of the sender's. */
+  get isCut(): boolean {
+    return this.#followsLoss || this.#damage === 'packet-loss'
+  }
+
   append(part: Uint8Array): void {
     this.#buffer.append(part)
   }

@@ -77,8 +77,10 @@ export class NalDepacketiser implements Depacketiser {
       this.#beginsAfterLoss = this.#hasLost
     }
     const result = this.#codec.split(packet.payload, this.#unit)
-    if (result !== 'taken') this.#sink.countMalformed()
-    if (result === 'broken') this.#damage ??= this.#hasLost ? 'packet-loss' : 'malformed-sample'
+    // Behind a gap a unit's middle is no fault of the sender's.
+    const isCut = this.#hasLost || this.#beginsAfterLoss || this.#damage === 'packet-loss'
+    if (result !== 'taken' && !isCut) this.#sink.countMalformed()
+    if (result === 'broken') this.#damage ??= isCut ? 'packet-loss' : 'malformed-sample'
     this.#hasLost = false
     this.#ticks = packet.ticks
     if (!packet.marker || !this.#trustsMarker) return
