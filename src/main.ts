@@ -5,6 +5,7 @@ import { demoCommand } from './cli/demo.ts'
 import { fsckCommand } from './cli/fsck.ts'
 import { holdCommand } from './cli/hold.ts'
 import { modelCommand } from './cli/model.ts'
+import { recordsCommand } from './cli/records.ts'
 import { serveCommand } from './cli/serve.ts'
 import { sourcesCommand } from './cli/sources.ts'
 import { streamsCommand } from './cli/streams.ts'
@@ -18,6 +19,7 @@ const COMMANDS: readonly Command[] = [
   streamsCommand,
   sourcesCommand,
   holdCommand,
+  recordsCommand,
   modelCommand,
   fsckCommand,
   configCommand,

@@ -7,3 +7,4 @@ export {
   type SignedPayload,
 } from './sigv4.ts'
 export { evaluate, parsePolicy, type AccessRequest, type Policy } from './policy.ts'
+export { signRequest, type AccessKey } from './sign-request.ts'

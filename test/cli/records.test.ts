@@ -1,0 +1,73 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { recordsCommand } from '../../src/cli/records.ts'
+import { ACCESS_KEY, runKinesisApi } from '../api/kinesis/running-api.ts'
+import { scratchDirectory } from '../support/scratch.ts'
+
+const lines: string[] = []
+
+beforeEach(() => {
+  lines.length = 0
+  vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line))
+})
+afterEach(() => {
+  vi.unstubAllEnvs()
+  vi.restoreAllMocks()
+})
+
+/** A running API, and the command with a configuration that leads to it. */
+async function start() {
+  const api = await runKinesisApi()
+  const config = join(await scratchDirectory(), 'kinora.yaml')
+  const key = { accessKeyId: ACCESS_KEY.accessKeyId, secretAccessKey: ACCESS_KEY.secretAccessKey }
+  await writeFile(config, JSON.stringify({ auth: { accessKeys: [key] } }))
+  vi.stubEnv('KINORA_URL', api.endpoint)
+  await api.dataStreams.create({ name: 's', shardCount: 1 })
+  const records = async (...args: string[]) => {
+    lines.length = 0
+    await recordsCommand.run([...args, '--config', config])
+    return [...lines]
+  }
+  return { api, records }
+}
+
+test('what is put is followed over a split, parents first', async () => {
+  const { api, records } = await start()
+  expect(await records('put', 's', 'one', 'two', '--key', 'k')).toEqual(['Put 2 records.'])
+  await api.dataStreams.split('s', 'shardId-000000000000', (1n << 127n).toString())
+  await records('put', 's', 'three', '--key', 'k')
+
+  const tailed = await records('tail', 's', '--from', 'oldest', '--once', '--json')
+
+  const parsed = tailed.map((line) => JSON.parse(line) as { data: string; key: string })
+  expect(parsed.map(({ data, key }) => [data, key])).toEqual([
+    ['one', 'k'],
+    ['two', 'k'],
+    ['three', 'k'],
+  ])
+})
+
+test('a stream is described with its shards', async () => {
+  const { api, records } = await start()
+  await api.dataStreams.split('s', 'shardId-000000000000', (1n << 127n).toString())
+
+  expect(await records('describe', 's')).toEqual([
+    [
+      's  ACTIVE  PROVISIONED',
+      'retention 24 h, encryption NONE',
+      '  shardId-000000000000  closed',
+      '  shardId-000000000001  open  from shardId-000000000000',
+      '  shardId-000000000002  open  from shardId-000000000000',
+    ].join('\n'),
+  ])
+})
+
+test('a stream that is not there is told in the service’s words', async () => {
+  const { records } = await start()
+
+  await expect(records('describe', 'none')).rejects.toMatchObject({
+    code: 'ResourceNotFoundException',
+    message: 'Stream none under account 000000000000 not found.',
+  })
+})
