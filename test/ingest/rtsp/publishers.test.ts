@@ -122,15 +122,19 @@ describe.runIf(hasFfmpeg && VTEST)('the ffmpeg command publishes', () => {
     expect(wrong.code).not.toBe(0)
     expect(wrong.output).toContain('401 Unauthorized')
 
-    const first = run('ffmpeg', [
-      ...['-v', 'warning', '-nostdin', '-re', '-t', '5', '-i', VTEST!, '-c', 'copy'],
-      ...['-rtsp_transport', 'tcp', '-f', 'rtsp', `rtsp://x:${KEY}@${host}/live/x`],
-    ])
+    const first = spawn(
+      'ffmpeg',
+      [
+        ...['-v', 'error', '-nostdin', '-re', '-i', VTEST!, '-c', 'copy'],
+        ...['-rtsp_transport', 'tcp', '-f', 'rtsp', `rtsp://x:${KEY}@${host}/live/x`],
+      ],
+      { stdio: 'ignore' },
+    )
     await fixture.event('sessionStarted')
     const second = await ffmpeg(VTEST!, `rtsp://x:${KEY}@${host}/live/x`, '-rtsp_transport', 'tcp')
     expect(second.code).not.toBe(0)
     expect(second.output).toContain('453 Stream Is Busy')
-    await first
+    first.kill('SIGINT') // it says goodbye
     await fixture.event('sessionEnded', { reason: 'unpublished' })
     expect(fixture.events('sessionStarted')).toHaveLength(1)
   })
