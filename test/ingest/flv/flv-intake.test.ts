@@ -4,7 +4,7 @@ import { epochMs } from '../../../src/domain/time.ts'
 import { FlvIntake } from '../../../src/ingest/flv/flv-intake.ts'
 import { WrappingTimestamp } from '../../../src/ingest/wrapping-timestamp.ts'
 import { aacFrame, aacHeader, avcFrame, avcHeader } from '../../support/rtmp-client.ts'
-import { hex } from '../../support/rtmp-fuzz.ts'
+import { expectSurvives, hex } from '../../support/rtmp-fuzz.ts'
 
 const NOW = epochMs(1_000_000)
 
@@ -273,4 +273,43 @@ test('timestamps go on where 32 bits end, in both directions', () => {
   expect([0xffff_ff00, 0x10, 0xffff_fff0, 0x20].map((each) => time.unwrap(each))).toEqual([
     0xffff_ff00, 0x1_0000_0010, 0xffff_fff0, 0x1_0000_0020,
   ])
+})
+
+test('survives cut and mutated bodies of every codec', () => {
+  const audio = [
+    'af 00 1210',
+    'af 01 aa',
+    `90 4f707573 ${OPUS_HEAD}`,
+    `90 664c6143 ${FLAC}`,
+    '91 61632d33 0b77b9fa 1e40 ebf8',
+    '91 65632d33 0b77037f 3f87 c000',
+    '2f fffb9064',
+    '72 d5d5',
+    'b6 aabb',
+    '3f 00000000',
+    '6e aabb',
+    `95 20 6d703461 00 000002 1210 4f707573 01 000013 ${OPUS_HEAD}`,
+  ].map(hex)
+  const video = [
+    Buffer.from(avcHeader()).toString('hex'),
+    Buffer.from(avcFrame({ isKey: true })).toString('hex'),
+    '90 61763031 81000c00 0a0b 00000004 3cffbcfb f90040',
+    `91 61763031 ${AV1_KEY}`,
+    '90 76703039 00 14 82 02 02 02 0000',
+    `91 76703039 ${VP9_KEY}`,
+    `91 76703038 ${VP8_KEY}`,
+    '90 76766331 ff 0000 5f 01 0233 80 00 00 0280 0168 0000',
+    '96 13 68766331 01 000001 bb 00 000002 aacc',
+  ].map(hex)
+
+  expect(
+    expectSurvives(audio, (body) => intakeWithRecords().intake.audio(body, 0, NOW)),
+  ).toBeGreaterThan(1000)
+  expect(
+    expectSurvives(video, (body) => intakeWithRecords().intake.video(body, 0, NOW)),
+  ).toBeGreaterThan(1000)
+  // One intake for all: what one body left behind must not break the next.
+  const { intake } = intakeWithRecords()
+  expect(expectSurvives(video, (body) => intake.video(body, 0, NOW))).toBeGreaterThan(1000)
+  expect(expectSurvives(audio, (body) => intake.audio(body, 0, NOW))).toBeGreaterThan(1000)
 })

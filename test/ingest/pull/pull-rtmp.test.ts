@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import type { AmfObject } from '../../../src/ingest/amf/amf-cursor.ts'
+import { encodeAmf0 } from '../../../src/ingest/amf/amf0.ts'
+import { PullError, type PullTarget } from '../../../src/ingest/pull/pull.ts'
 import { pullRtmp } from '../../../src/ingest/pull/pull-rtmp.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import {
@@ -13,7 +15,7 @@ import {
   RtmpClient,
   toMessage,
 } from '../../support/rtmp-client.ts'
-import { hex } from '../../support/rtmp-fuzz.ts'
+import { hex, mutations } from '../../support/rtmp-fuzz.ts'
 import { serving, startPlayServer, type PlayPeer } from '../../support/rtmp-play-server.ts'
 import { untilTestEnds } from '../../support/scratch.ts'
 import { KEY, startFixture } from '../rtmp/rtmp-fixture.ts'
@@ -32,6 +34,16 @@ function sendTwoGops(peer: PlayPeer): void {
   peer.media(VIDEO, 1000, avcFrame({ isKey: false }))
   peer.media(VIDEO, 2000, avcFrame({ isKey: true }))
 }
+
+const toTarget = (port: number): PullTarget => ({
+  stream: 'x',
+  url: new URL(`rtmp://127.0.0.1:${port}/live/cam`),
+  credentials: null,
+  transport: 'auto',
+  verifyCertificate: true,
+  connectTimeoutMs: 5_000,
+  stallTimeoutMs: 10_000,
+})
 
 describe('a pull of RTMP', () => {
   test('stores what the server plays, and says goodbye', async () => {
@@ -247,18 +259,9 @@ describe('an attempt ends', () => {
     const { port } = await startPlayServer(serving(sendTwoGops))
     const { deps, port: ours } = await startFixture()
     const publisher = await RtmpClient.publishing(ours, `x?key=${KEY}`)
-    const leaving = new AbortController()
-    const target = {
-      stream: 'x',
-      url: new URL(`rtmp://127.0.0.1:${port}/live/cam`),
-      credentials: null,
-      transport: 'auto',
-      verifyCertificate: true,
-      connectTimeoutMs: 5_000,
-      stallTimeoutMs: 10_000,
-    } as const
+    const { signal } = new AbortController()
 
-    const attempt = pullRtmp(target, { ...deps, onPublishing: () => undefined }, leaving.signal)
+    const attempt = pullRtmp(toTarget(port), { ...deps, onPublishing: () => undefined }, signal)
     await expect(attempt).rejects.toMatchObject({ reason: 'busy' })
     await publisher.end()
   })
@@ -307,6 +310,26 @@ describe('an attempt ends', () => {
     expect(await pull.outcome).toMatchObject({ reason: 'stalled' })
     await pull.event('sessionEnded', { reason: 'no-media' })
   })
+})
+
+test('100 mutated servers end their attempts and nothing else', async () => {
+  const answers = Buffer.concat([
+    toMessage({ csid: 2, typeId: 5, payload: hex('00000400') }),
+    toMessage({ csid: 3, typeId: 20, payload: encodeAmf0('_result', 1, null, { code: 'x' }) }),
+    toMessage({ csid: 3, typeId: 20, payload: encodeAmf0('_result', 2, null, 1) }),
+    toMessage({ csid: 6, typeId: VIDEO, streamId: 1, payload: avcHeader() }),
+    toMessage({ csid: 6, typeId: VIDEO, streamId: 1, payload: avcFrame({ isKey: true }) }),
+  ])
+  const { deps } = await startFixture()
+  const pullDeps = { ...deps, onPublishing: () => undefined }
+  for (const mutated of mutations([answers], 100)) {
+    const { port } = await startPlayServer((command, peer) => {
+      if (command.name === 'connect') peer.socket.end(mutated)
+    })
+    const attempt = pullRtmp(toTarget(port), pullDeps, new AbortController().signal)
+
+    await expect(attempt).rejects.toBeInstanceOf(PullError)
+  }
 })
 
 test('told to leave while it connects, a pull leaves', async () => {

@@ -608,6 +608,21 @@ describe('time', () => {
     await event('sessionRefused', { reason: 'handshake-timeout' })
   })
 
+  test('a peer that drips its bytes is closed all the same', async () => {
+    const clock = new ManualClock(Date.now())
+    const { port, event } = await startFixture({}, () => ({ clock }))
+    const client = await RtmpClient.connect(port)
+    const bytes = Buffer.concat([handshake(), command('connect', 1, { app: 'live' })])
+    for (let i = 0; i < 10; i++) {
+      client.send(bytes.subarray(i, i + 1))
+      await clock.sleeping(10_000 - i * 1_000)
+      clock.advance(1_000)
+    }
+
+    await client.closed
+    await event('sessionRefused', { reason: 'handshake-timeout' })
+  })
+
   test('a publisher that is half open is pinged, then its stream is free again', async () => {
     const clock = new ManualClock(Date.now())
     const { port, event } = await startFixture({ idleTimeoutMs: 8_000 }, () => ({ clock }))
