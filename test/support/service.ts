@@ -33,7 +33,7 @@ export async function startService(
       dataDirectory: join(directory, 'data'),
       ...settings,
       http: { port: http, ...(settings.http as object | undefined) },
-      rtmp: { port: rtmp },
+      rtmp: { port: rtmp, ...(settings.rtmp as object | undefined) },
       rtsp: { port: 0, ...(settings.rtsp as object | undefined) },
     }),
   )
