@@ -8,6 +8,17 @@ export type LastSenderReport = {
   readonly delay: number
 }
 
+/** @param sinceMs since it came, by our clock; a step back of it counts as nothing */
+export function toLastSenderReport(
+  report: { readonly ntpSeconds: number; readonly ntpFraction: number },
+  sinceMs: number,
+): LastSenderReport {
+  return {
+    middleNtp: (((report.ntpSeconds & 0xffff) << 16) | (report.ntpFraction >>> 16)) >>> 0,
+    delay: Math.min(0xffff_ffff, Math.max(0, Math.round((sinceMs * 65_536) / 1000))),
+  }
+}
+
 /**
  * A compound packet of a receiver report with one block and an SDES with a CNAME: the least that
  * RFC 3550 §6.1 lets us send.

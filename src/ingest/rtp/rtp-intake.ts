@@ -4,10 +4,11 @@ import type { Clock } from '../../platform/clock.ts'
 import type { MediaDescription } from '../sdp/parse-sdp.ts'
 import { kindOfFormat } from './depacketise/open-depacketiser.ts'
 import type { MediaSink } from './media-sink.ts'
-import { RtpMedia, type RtcpIdentity, type RtpMediaStats } from './rtp-media.ts'
+import { RtpMedia, type RtcpIdentity } from './rtp-media.ts'
+import type { RtpMediaStats } from './rtp-media-stats.ts'
 
 export type { MediaSink } from './media-sink.ts'
-export type { RtpMediaStats } from './rtp-media.ts'
+export type { RtpMediaStats } from './rtp-media-stats.ts'
 
 export type RtpIntakeOptions = {
   /** Those that were set up. */

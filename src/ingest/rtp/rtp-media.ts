@@ -6,7 +6,7 @@ import { WrappingTimestamp } from '../wrapping-timestamp.ts'
 import type { CodedUnit, Depacketiser, TrackFormat, UnitSink } from './depacketise/depacketiser.ts'
 import { kindOfFormat, openDepacketiser } from './depacketise/open-depacketiser.ts'
 import type { MediaSink } from './media-sink.ts'
-import { toReceiverReport } from './receiver-report.ts'
+import { toLastSenderReport, toReceiverReport, type LastSenderReport } from './receiver-report.ts'
 import { ReceiverStatistics } from './receiver-statistics.ts'
 import {
   NO_REORDERING,
@@ -14,29 +14,10 @@ import {
   UDP_REORDERING,
   type OrderedPacket,
 } from './reorder-window.ts'
+import type { RtpMediaStats } from './rtp-media-stats.ts'
 import { parseRtcp, toWallMs, type RtcpPacket } from './rtcp-packet.ts'
 import { parseRtpPacket, type RtpPacket } from './rtp-packet.ts'
 import { PROVING_PACKETS, SourceLock } from './source-lock.ts'
-
-export type RtpMediaStats = {
-  readonly mediaIndex: number
-  /** `null` before the source is settled. */
-  readonly ssrc: number | null
-  /** Of the source; those of others and of payload types that the SDP does not name are `refused`. */
-  readonly packets: number
-  /** Of the packets, RTP headers included. */
-  readonly bytes: number
-  readonly refused: number
-  readonly lost: number
-  /** Of what was expected, 0..1. */
-  readonly lossFraction: number
-  readonly reordered: number
-  readonly duplicates: number
-  readonly jitterMs: number
-  readonly lastSenderReportAt: EpochMs | null
-  /** Packets and payloads that could not be read. */
-  readonly malformed: number
-}
 
 /** How we are named in what we send (RFC 3550 §6.5.1). */
 export type RtcpIdentity = { readonly ssrc: number; readonly cname: string }
@@ -298,14 +279,10 @@ export class RtpMedia {
     this.#publisher.observeClock(this.#options.trackNumber, { ticks, wallMs })
   }
 
-  #lastSenderReport(source: number) {
+  #lastSenderReport(source: number): LastSenderReport | null {
     const report = this.#senderReport
     if (report === null || this.#senderReportAt === null || report.ssrc !== source) return null
-    const sinceMs = Math.max(0, this.#clock.now() - this.#senderReportAt)
-    return {
-      middleNtp: (((report.ntpSeconds & 0xffff) << 16) | (report.ntpFraction >>> 16)) >>> 0,
-      delay: Math.min(0xffff_ffff, Math.round((sinceMs * 65_536) / 1000)),
-    }
+    return toLastSenderReport(report, this.#clock.now() - this.#senderReportAt)
   }
 }
 
