@@ -1,5 +1,6 @@
 import type { RtspAnswer } from './answer.ts'
 import { parseTransports, type Pair, type Transport } from './transport-header.ts'
+import { countUdpDrops } from './udp-drops.ts'
 import type { UdpPortRange, UdpPorts } from './udp-ports.ts'
 
 /** On which ways the medias of one publisher come: channels of its connection, or UDP ports. */
@@ -25,6 +26,14 @@ export class MediaChannels {
       'receiveBufferBytes' in way ? way.receiveBufferBytes : [],
     )
     return granted.length === 0 ? null : Math.min(...granted)
+  }
+
+  /** Datagrams that the system dropped before we read them, so far; 0 over TCP. */
+  async countDropped(): Promise<number> {
+    const ports = [...this.#ways.values()].flatMap((way) =>
+      'rtpPort' in way ? [way.rtpPort, way.rtpPort + 1] : [],
+    )
+    return ports.length === 0 ? 0 : countUdpDrops(ports)
   }
 
   has(mediaIndex: number): boolean {

@@ -109,10 +109,13 @@ export class RtspPublishSession {
   async end(reason: SessionEndReason): Promise<void> {
     const state = this.#state
     this.#state = { name: 'ended' }
+    if (state.name === 'recording') {
+      await this.#finishAndClose(state, reason)
+      return
+    }
     this.#channelsOf(state)?.close()
-    if (state.name === 'recording') await finish(state, reason)
     // A claim that comes now is given back; whoever closes us may close the archive next.
-    else await this.#claiming?.catch(() => undefined)
+    await this.#claiming?.catch(() => undefined)
   }
 
   #announce(request: RtspRequest): RtspAnswer | Promise<RtspAnswer> {
@@ -231,15 +234,15 @@ export class RtspPublishSession {
     const state = this.#state
     if (state.name !== 'announced' && state.name !== 'recording') return { status: 455 }
     this.#state = { ...state, name: 'announced' }
-    if (state.name === 'recording') await finish(state, 'unpublished')
+    if (state.name === 'recording') await this.#finish(state, 'unpublished')
     return { status: 200, headers: [['Session', this.#sessionHeader]] }
   }
 
   async #tearDown(): Promise<RtspAnswer> {
     const state = this.#state
     this.#state = { name: 'init' }
-    this.#channelsOf(state)?.close()
-    if (state.name === 'recording') await finish(state, 'unpublished')
+    if (state.name === 'recording') await this.#finishAndClose(state, 'unpublished')
+    else this.#channelsOf(state)?.close()
     return { status: 200 }
   }
 
@@ -251,7 +254,23 @@ export class RtspPublishSession {
     if (kind === 'rtp' || !state.intake.hasEnded) return
     // All medias have said BYE: the stream is free again, whether TEARDOWN comes or not.
     this.#state = { ...state, name: 'announced' }
-    this.#deps.onEnded(finish(state, 'unpublished'))
+    this.#deps.onEnded(this.#finish(state, 'unpublished'))
+  }
+
+  async #finishAndClose(state: Recording, reason: SessionEndReason): Promise<void> {
+    try {
+      await this.#finish(state, reason)
+    } finally {
+      state.channels.close()
+    }
+  }
+
+  async #finish(state: Recording, reason: SessionEndReason): Promise<void> {
+    const { stream, intake, live, channels } = state
+    intake.flush()
+    const [droppedDatagrams] = await Promise.all([channels.countDropped(), live.end(reason)])
+    if (droppedDatagrams === 0) return
+    this.#deps.log.warn({ stream, droppedDatagrams }, 'the UDP receive buffer was too small')
   }
 
   /** Every request that has credentials is judged by them; one that has none, by the ANNOUNCE. */
@@ -349,9 +368,4 @@ const TOO_MANY_FAILURES: RtspAnswer = {
   reason: 'Too Many Failed Logins',
   refusal: 'too-many-failures',
   closes: true,
-}
-
-async function finish({ intake, live }: Recording, reason: SessionEndReason): Promise<void> {
-  intake.flush()
-  await live.end(reason)
 }
