@@ -5,12 +5,12 @@ import {
   openDataStreams,
   type DataStreams,
   type DataStreamsOptions,
-  type StoredRecord,
 } from '../../src/datastream/index.ts'
 import type { MetaStore } from '../../src/platform/meta-store.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { createObserved } from '../support/observed.ts'
 import { scratchDirectory, scratchMetaStore, untilTestEnds } from '../support/scratch.ts'
+import { readLineage } from './read-lineage.ts'
 
 const FIRST = 'shardId-000000000000'
 const HALF = (1n << 127n).toString()
@@ -29,33 +29,6 @@ async function start(options: Partial<DataStreamsOptions> = {}, wrap = (meta: Me
 async function put(streams: DataStreams, ...keys: string[]) {
   const records = keys.map((partitionKey) => ({ data: Buffer.from(partitionKey), partitionKey }))
   return streams.put('s', records)
-}
-
-/** Reads as a consumer does: a shard to its end, then the children that it names. */
-async function readLineage(streams: DataStreams): Promise<StoredRecord[]> {
-  const records: StoredRecord[] = []
-  const done = new Set<string>()
-  const ready = () =>
-    streams
-      .describe('s')
-      .shards.filter(
-        ({ shardId, parentShardId, adjacentParentShardId }) =>
-          !done.has(shardId) &&
-          [parentShardId, adjacentParentShardId].every((id) => id === null || done.has(id)),
-      )
-  for (let round = ready(); round.length > 0; round = ready()) {
-    for (const { shardId } of round) {
-      let position = await streams.seek('s', shardId, { type: 'TRIM_HORIZON' })
-      for (;;) {
-        const read = await streams.read(position, LIMITS)
-        records.push(...read.records)
-        if (read.next === null || read.millisBehindLatest === 0) break
-        position = read.next
-      }
-      done.add(shardId)
-    }
-  }
-  return records
 }
 
 describe('resharding', () => {
@@ -121,7 +94,7 @@ describe('resharding', () => {
     stop = true
     await Promise.all(producers)
 
-    const records = await readLineage(streams)
+    const records = await readLineage(streams, 's')
     for (const [key, values] of sent) {
       const read = records.filter(({ partitionKey }) => partitionKey === key)
       expect(read.map(({ data }) => String(data))).toEqual(values)
@@ -143,7 +116,7 @@ describe('resharding', () => {
     const again = await open()
 
     expect(again.describe('s')).toEqual(before)
-    expect((await readLineage(again)).map(({ partitionKey }) => partitionKey).sort()).toEqual([
+    expect((await readLineage(again, 's')).map(({ partitionKey }) => partitionKey).sort()).toEqual([
       ...'abc',
     ])
     await again.merge('s', 'shardId-000000000001', 'shardId-000000000002')

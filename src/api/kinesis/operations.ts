@@ -1,10 +1,13 @@
 import { addTagsToStream } from './add-tags-to-stream.ts'
+import { createChannel } from './create-channel.ts'
 import { createStream } from './create-stream.ts'
 import { decreaseStreamRetentionPeriod } from './decrease-stream-retention-period.ts'
+import { deleteChannel } from './delete-channel.ts'
 import { deleteResourcePolicy } from './delete-resource-policy.ts'
 import { deleteStream } from './delete-stream.ts'
 import { deregisterStreamConsumer } from './deregister-stream-consumer.ts'
 import { describeAccountSettings } from './describe-account-settings.ts'
+import { describeChannel } from './describe-channel.ts'
 import { describeLimits } from './describe-limits.ts'
 import { describeStreamConsumer } from './describe-stream-consumer.ts'
 import { describeStreamSummary } from './describe-stream-summary.ts'
@@ -15,6 +18,7 @@ import { getRecords } from './get-records.ts'
 import { getResourcePolicy } from './get-resource-policy.ts'
 import { getShardIterator } from './get-shard-iterator.ts'
 import { increaseStreamRetentionPeriod } from './increase-stream-retention-period.ts'
+import { listChannels } from './list-channels.ts'
 import { listShards } from './list-shards.ts'
 import { listStreamConsumers } from './list-stream-consumers.ts'
 import { listStreams } from './list-streams.ts'
@@ -34,6 +38,7 @@ import { subscribeToShard } from './subscribe-to-shard.ts'
 import { tagResource } from './tag-resource.ts'
 import { untagResource } from './untag-resource.ts'
 import { updateAccountSettings } from './update-account-settings.ts'
+import { updateChannel } from './update-channel.ts'
 import { updateMaxRecordSize } from './update-max-record-size.ts'
 import { updateShardCount } from './update-shard-count.ts'
 import { updateStreamMode } from './update-stream-mode.ts'
@@ -44,12 +49,15 @@ import { updateStreamWarmThroughput } from './update-stream-warm-throughput.ts'
 export const operations: ReadonlyMap<string, Operation> = new Map(
   [
     addTagsToStream,
+    createChannel,
     createStream,
     decreaseStreamRetentionPeriod,
+    deleteChannel,
     deleteResourcePolicy,
     deleteStream,
     deregisterStreamConsumer,
     describeAccountSettings,
+    describeChannel,
     describeLimits,
     describeStream,
     describeStreamConsumer,
@@ -60,6 +68,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
     getResourcePolicy,
     getShardIterator,
     increaseStreamRetentionPeriod,
+    listChannels,
     listShards,
     listStreamConsumers,
     listStreams,
@@ -78,6 +87,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
     tagResource,
     untagResource,
     updateAccountSettings,
+    updateChannel,
     updateMaxRecordSize,
     updateShardCount,
     updateStreamMode,
