@@ -105,15 +105,14 @@ function parseCname(
 
 /** NTP time 0 in Unix time (RFC 3550 §4). */
 const NTP_TO_UNIX_SECONDS = 2_208_988_800
-/** A camera whose clock says less has none that was ever set. */
-const EARLIEST_WALL_MS = Date.UTC(2016, 0, 1)
 
 /**
- * Unix milliseconds of an NTP timestamp; `null` when the sender's clock was never set. The seconds
- * wrap in February 2036; after that they look like a clock that counts from its start.
+ * Unix milliseconds of an NTP timestamp; `null` for the 0 of a sender that has no wall clock (RFC
+ * 3550 §6.4.1). Without the first bit the seconds have wrapped, in February 2036 (RFC 4330 §3). A clock
+ * that was never set is let through: it still tells how the tracks lie to each other.
  */
 export function toWallMs(ntpSeconds: number, ntpFraction: number): EpochMs | null {
-  const seconds = ntpSeconds - NTP_TO_UNIX_SECONDS + ntpFraction / 2 ** 32
-  const wallMs = Math.round(seconds * 1000)
-  return wallMs >= EARLIEST_WALL_MS ? epochMs(wallMs) : null
+  if (ntpSeconds === 0 && ntpFraction === 0) return null
+  const seconds = ntpSeconds < 2 ** 31 ? ntpSeconds + 2 ** 32 : ntpSeconds
+  return epochMs(Math.round((seconds - NTP_TO_UNIX_SECONDS + ntpFraction / 2 ** 32) * 1000))
 }

@@ -42,9 +42,10 @@ export class ChunkFormats {
 
   /**
    * @returns the format of every fragment's chunk, by chunk ID, without the chunks that cannot be
-   *   read: one that is damaged, or deleted meanwhile, does not hide what is around it
-   * @throws ServiceError `invalid-argument`/`UnsupportedMedia` when a header has no playable track;
-   *   what `Archive.read` throws when there is no other chunk
+   *   read, or have no playable track: one that is damaged, or deleted meanwhile, or holds what a
+   *   browser cannot play, does not hide what is around it
+   * @throws ServiceError when there is no other chunk: `invalid-argument`/`UnsupportedMedia`, or what
+   *   `Archive.read` throws
    */
   async of(fragments: readonly Fragment[]): Promise<ReadonlyMap<string, ChunkFormat>> {
     const formats = new Map<string, ChunkFormat>()
@@ -123,9 +124,10 @@ function toKey({ streamId, place }: Fragment): string {
   return `${streamId}/${place.chunkId}`
 }
 
-/** Its bytes are gone or damaged, for this fragment alone. */
+/** Its bytes are gone, damaged or of no use here, for this fragment alone. */
 function isUnreadable(error: unknown): boolean {
-  return error instanceof ServiceError && UNREADABLE.has(error.kind)
+  if (!(error instanceof ServiceError)) return false
+  return UNREADABLE.has(error.kind) || error.code === 'UnsupportedMedia'
 }
 
 const UNREADABLE: ReadonlySet<ErrorKind> = new Set(['data-loss', 'not-found', 'malformed-media'])
