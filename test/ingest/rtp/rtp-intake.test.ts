@@ -294,6 +294,7 @@ describe('RTCP', () => {
     const view = new DataView(bytes.buffer)
     view.setUint32(4, ssrc)
     view.setUint32(8, ntpSeconds)
+    if (ntpSeconds === 0) view.setUint32(12, 0)
     view.setUint32(16, rtp)
     return bytes
   }
