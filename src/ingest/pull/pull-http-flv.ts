@@ -4,6 +4,7 @@ import { ServiceError } from '../../domain/errors.ts'
 import { FlvReader } from '../flv/flv-reader.ts'
 import { ClientAuthentication } from '../rtsp/client-authentication.ts'
 import { FlvFeed } from './flv-feed.ts'
+import { toPullError } from './pull-ending.ts'
 import { PullError, type Pull, type PullDeps, type PullTarget } from './pull.ts'
 
 /** Pulls FLV over HTTP or HTTPS, as cameras (Reolink) and media servers offer it. */
@@ -168,7 +169,8 @@ function toFailure(error: unknown): PullError {
   if (error instanceof ServiceError && error.kind === 'malformed-media') {
     return new PullError('protocol-error', `The source sends no FLV: ${error.message}`, error)
   }
-  // Of the response: a connection that broke.
+  const isOfConnection = (error as NodeJS.ErrnoException | null)?.code !== undefined
+  if (error instanceof ServiceError || !isOfConnection) return toPullError(error)
   return new PullError('peer-closed', 'The connection broke.', error)
 }
 
