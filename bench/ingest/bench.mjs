@@ -3,8 +3,8 @@
 // and cuts HLS; node-media-server records FLV; the floor appends what comes to files. All run one after
 // the other on the same machine with the same publishers: FFmpeg's, as most encoders are, up to thirty;
 // for a hundred, whose threads would take the machine, ones without FFmpeg that write fewer and larger
-// pieces, which makes a server's reads cheaper. RTSP is pushed by the ffmpeg command, one process with
-// an output per stream.
+// pieces, which makes a server's reads cheaper (the floor has them always). RTSP is pushed by the ffmpeg
+// command, ten outputs a process.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -29,6 +29,7 @@ const CLIP = fileURLToPath(new URL('../../fixtures/moving-shapes.mp4', import.me
 const LIGHT_PUBLISHERS = fileURLToPath(new URL('publishers.mjs', import.meta.url))
 const FFMPEG_PUBLISHERS = fileURLToPath(new URL('ffmpeg-publishers.mjs', import.meta.url))
 const MOST_FFMPEG_PUBLISHERS = 30
+const OUTPUTS_PER_FFMPEG = 10
 
 export async function run({ quick, note }) {
   const counts = quick ? [10] : [10, 30, 100]
@@ -71,16 +72,18 @@ export async function run({ quick, note }) {
 async function measure(peer, { streams, seconds, flv }) {
   const directory = mkdtempSync(join(tmpdir(), 'kinora-bench-'))
   const server = await peer.start(directory, streams)
-  let publishers
+  let publishers = []
   try {
     await delay(500)
     const idle = readUsage(server.pid)
     publishers = startPublishers(server.url, { streams, flv })
-    await delay(4000 + 10 * streams) // all are connected and past their first fragments
+    await delay(4000 + 40 * streams) // all are connected and past their first fragments
     const before = readUsage(server.pid)
     await delay(seconds * 1000)
     const after = readUsage(server.pid)
-    if (publishers.exitCode !== null) throw new Error(`the publishers to ${peer.title} stopped`)
+    if (publishers.some(({ exitCode }) => exitCode !== null)) {
+      throw new Error(`the publishers to ${peer.title} stopped`)
+    }
     const elapsed = (after.at - before.at) / 1000
     return {
       cpuPercent: ((after.cpuSeconds - before.cpuSeconds) / elapsed / streams) * 100,
@@ -89,7 +92,7 @@ async function measure(peer, { streams, seconds, flv }) {
       diskMBps: (after.writtenBytes - before.writtenBytes) / 1e6 / elapsed,
     }
   } finally {
-    publishers?.kill('SIGKILL')
+    for (const publisher of publishers) publisher.kill('SIGKILL')
     await server.stop()
     rmSync(directory, { recursive: true, force: true })
   }
@@ -101,14 +104,18 @@ function startPublishers(url, { streams, flv }) {
     const isLight = streams > MOST_FFMPEG_PUBLISHERS || url.startsWith('tcp:')
     const [program, file] = isLight ? [LIGHT_PUBLISHERS, flv] : [FFMPEG_PUBLISHERS, CLIP]
     const env = { ...process.env, UV_THREADPOOL_SIZE: '64' } // FFmpeg's network holds a thread each
-    return spawn(process.execPath, [program, file, String(streams), url], { stdio, env })
+    return [spawn(process.execPath, [program, file, String(streams), url], { stdio, env })]
   }
   const outputs = Array.from({ length: streams }, (_, i) => [
     ...['-map', '0', '-c', 'copy', '-f', 'rtsp', '-rtsp_transport', 'tcp'],
     url.replaceAll('#', String(i)),
   ])
   const input = ['-v', 'error', '-nostdin', '-re', '-stream_loop', '-1', '-i', CLIP]
-  return spawn('ffmpeg', [...input, ...outputs.flat()], { stdio })
+  // One process connects its outputs one after the other.
+  return Array.from({ length: Math.ceil(streams / OUTPUTS_PER_FFMPEG) }, (_, i) => {
+    const own = outputs.slice(i * OUTPUTS_PER_FFMPEG, (i + 1) * OUTPUTS_PER_FFMPEG)
+    return spawn('ffmpeg', [...input, ...own.flat()], { stdio })
+  })
 }
 
 function hasFfmpeg() {
