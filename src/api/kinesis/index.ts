@@ -107,7 +107,11 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
   async function handle(request: HttpRequest, response: HttpResponse): Promise<void> {
     const requestId = randomUUID()
     const gone = new AbortController()
-    response.once('close', () => gone.abort(new Error('the client is gone')))
+    response.once('close', () => {
+      // Most answers are over by then, and an abort per request is dear.
+      if (streaming.has(gone) || !response.writableEnded)
+        gone.abort(new Error('the client is gone'))
+    })
     let answer: Answer | StreamedAnswer
     try {
       answer = await answerTo(request, requestId, gone.signal)
