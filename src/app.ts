@@ -336,6 +336,7 @@ async function startParts(
     resultsStream,
     defaultRetentionHours: config.archive.defaultRetentionHours,
     rtmpUrl: () => rtmpUrl,
+    rtspUrl: () => rtsp.url,
     publicUrl: () => publicUrl,
     version,
     model: () =>

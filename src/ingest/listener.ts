@@ -3,7 +3,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import type { Events } from '../observe/events.ts'
 import type { Log } from '../observe/log.ts'
 import { toAddressKey } from './login-limiter.ts'
-import { PACED_HIGH_WATER_MARK } from './rtmp/read-pacer.ts'
+import { PACED_HIGH_WATER_MARK } from './read-pacer.ts'
 import type { IngestProtocol } from './session-info.ts'
 
 /** A port that publishers connect to, whatever they speak; plain, or TLS with `tls`. */

@@ -23,6 +23,7 @@ export type ControlApiOptions = {
   readonly defaultRetentionHours: number
   /** rtmp://host:port/app, or null when RTMP is off. */
   readonly rtmpUrl: () => string | null
+  readonly rtspUrl: () => string | null
   readonly publicUrl: () => string
   readonly version: string
   readonly model: () => { readonly name: string; readonly labels: readonly string[] } | null
@@ -124,6 +125,7 @@ export function registerControlApi(fastify: FastifyInstance, options: ControlApi
       version: options.version,
       publicUrl: options.publicUrl(),
       rtmpUrl: options.rtmpUrl(),
+      rtspUrl: options.rtspUrl(),
       model: options.model(),
       hooks: options.notifier.status(),
     }))

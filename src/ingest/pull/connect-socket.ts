@@ -1,7 +1,7 @@
 import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Clock } from '../../platform/clock.ts'
-import { PACED_HIGH_WATER_MARK } from '../rtmp/read-pacer.ts'
+import { PACED_HIGH_WATER_MARK } from '../read-pacer.ts'
 import { PullError } from './pull.ts'
 
 /**

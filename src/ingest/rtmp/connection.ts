@@ -8,7 +8,7 @@ import type { LiveSessions, SessionEndReason } from '../live-sessions.ts'
 import type { LoginLimiter } from '../login-limiter.ts'
 import type { ChunkLimits } from './chunk-stream.ts'
 import { HANDSHAKE_BYTES, ServerHandshake } from './handshake.ts'
-import type { ReadPacer } from './read-pacer.ts'
+import type { ReadPacer } from '../read-pacer.ts'
 import { RtmpSocket, SlowReaderError } from './rtmp-socket.ts'
 import { RtmpRefusal, RtmpSession } from './session.ts'
 

@@ -10,7 +10,7 @@ import type { ChunkLimits, RtmpMessage } from './chunk-stream.ts'
 import * as commands from './commands.ts'
 import { ClientHandshake, HANDSHAKE_BYTES } from './handshake.ts'
 import type { PlayAddress } from './play-url.ts'
-import { ReadPacer } from './read-pacer.ts'
+import { ReadPacer } from '../read-pacer.ts'
 import { RtmpSocket } from './rtmp-socket.ts'
 
 /**

@@ -11,7 +11,7 @@ import {
 import { toChunks, type OutgoingMessage } from './chunk-writer.ts'
 import * as commands from './commands.ts'
 import type { Handshake } from './handshake.ts'
-import type { PacedReader, ReadPacer } from './read-pacer.ts'
+import type { PacedReader, ReadPacer } from '../read-pacer.ts'
 
 /**
  * A socket that speaks RTMP, of a publisher or of a server that we call: handshake, chunks,

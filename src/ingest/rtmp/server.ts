@@ -3,7 +3,7 @@ import { startListener, type Listener } from '../listener.ts'
 import type { LiveSessions } from '../live-sessions.ts'
 import type { LoginLimiter } from '../login-limiter.ts'
 import { RtmpConnection } from './connection.ts'
-import { ReadPacer } from './read-pacer.ts'
+import { ReadPacer } from '../read-pacer.ts'
 
 export type RtmpServerDeps = IngestDeps & {
   readonly sessions: LiveSessions

@@ -3,7 +3,7 @@ import type { EpochMs } from '../../domain/time.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { createDeferred, type Deferred } from '../../platform/deferred.ts'
 import { PullError } from '../pull/pull.ts'
-import { ReadPacer } from '../rtmp/read-pacer.ts'
+import { ReadPacer } from '../read-pacer.ts'
 import { ClientAuthentication, type Credentials } from './client-authentication.ts'
 import {
   encodeFrame,

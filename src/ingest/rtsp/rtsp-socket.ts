@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { EpochMs } from '../../domain/time.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { PacedReader, ReadPacer } from '../rtmp/read-pacer.ts'
+import type { PacedReader, ReadPacer } from '../read-pacer.ts'
 import { RtspReader, type RtspItem, type RtspLimits } from './message-reader.ts'
 
 /**

@@ -2,7 +2,7 @@ import type { IngestDeps } from '../ingest-deps.ts'
 import { startListener, type Listener } from '../listener.ts'
 import type { LiveSessions } from '../live-sessions.ts'
 import type { LoginLimiter } from '../login-limiter.ts'
-import { ReadPacer } from '../rtmp/read-pacer.ts'
+import { ReadPacer } from '../read-pacer.ts'
 import { RtspConnection } from './connection.ts'
 import type { UdpPortRange } from './udp-ports.ts'
 

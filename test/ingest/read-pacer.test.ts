@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
-import { ReadPacer } from '../../../src/ingest/rtmp/read-pacer.ts'
+import { ReadPacer } from '../../src/ingest/read-pacer.ts'
 
 const sockets: Socket[] = []
 const flowing = async () => {
