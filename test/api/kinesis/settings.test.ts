@@ -260,6 +260,27 @@ test('enhanced monitoring answers with the metrics before and after', async () =
   expect(monitored!.ShardLevelMetrics).toEqual(fewer.DesiredShardLevelMetrics)
 })
 
+test('shards are measured where enhanced monitoring asks for it, streams always', async () => {
+  const { api, client } = await withStream()
+  const put = () =>
+    client.send(new PutRecordCommand({ StreamARN, Data: Buffer.from('xy'), PartitionKey: 'k' }))
+  const { metrics } = api.observed
+  const { ShardId } = await put()
+  expect((await metrics.datastreamShardRecordsIn.get()).values).toEqual([])
+
+  await client.send(
+    new EnableEnhancedMonitoringCommand({ StreamARN, ShardLevelMetrics: ['IncomingRecords'] }),
+  )
+  await put()
+
+  expect((await metrics.datastreamShardRecordsIn.get()).values).toMatchObject([
+    { value: 1, labels: { stream: 'cam', shard: ShardId } },
+  ])
+  expect((await metrics.datastreamShardBytesIn.get()).values).toEqual([])
+  expect((await metrics.datastreamRecordsIn.get()).values).toMatchObject([{ value: 2 }])
+  expect((await metrics.datastreamBytesIn.get()).values).toMatchObject([{ value: 6 }])
+})
+
 test('streams and consumers are tagged by their ARNs; both forms see a stream’s tags', async () => {
   const { client } = await withStream()
   const { Consumer } = await client.send(
