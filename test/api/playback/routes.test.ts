@@ -46,12 +46,22 @@ beforeEach(async () => {
 afterEach(() => served[Symbol.asyncDispose]())
 
 /** Two seconds of one picture of so many bytes. */
-function store(pictureBytes = 1000) {
-  const data = new Uint8Array(pictureBytes).fill(7)
+function store(pictureBytes = 1000, value = 7) {
+  const data = new Uint8Array(pictureBytes).fill(value)
   const head = { trackNumber: 1, relativeMs: 0, isKey: true, payloadLength: data.length }
   const bytes = new Uint8Array(Buffer.concat([clusterStart(now), simpleBlockHead(head), data]))
   const stored = { header: new Uint8Array(0), tracks: [video], bytes }
   return archive.add({ streamId, producerTimestamp: epochMs(now) }, stored)
+}
+
+/** Reads the beginning of an answer and goes away. */
+async function leaveAfterTheFirstBytes(path: string): Promise<true> {
+  const url = new URL(served.baseUrl + path)
+  const socket = connect(Number(url.port), url.hostname)
+  socket.write(`GET ${url.pathname} HTTP/1.1\r\nHost: test\r\n\r\n`)
+  await once(socket, 'data')
+  socket.destroy()
+  return true
 }
 
 const get = (path: string, init?: RequestInit) => fetch(served.baseUrl + path, init)
@@ -83,6 +93,23 @@ describe('the routes of a stream', () => {
       expect(headers.get('access-control-allow-origin')).toBeNull()
       expect(headers.get('content-length')).toBe(String(body.byteLength))
     }
+  })
+
+  test('send many viewers their own media, also while others go away in the middle', async () => {
+    const fragments = Array.from({ length: 4 }, (_, i) => store(7_000_000, i + 1)) // beyond any socket's buffers
+    const requests = Array.from({ length: 12 }, (_, i) => fragments[i % fragments.length]!)
+
+    const right = await Promise.all(
+      requests.map(async ({ fragmentNumber }, i) => {
+        const path = `segment-${fragmentNumber}.m4s`
+        if (i % 3 === 0) return leaveAfterTheFirstBytes(path)
+        const response = await get(path)
+        const media = Buffer.from(await response.arrayBuffer()).subarray(-7_000_000)
+        return media.equals(Buffer.alloc(7_000_000, (i % fragments.length) + 1))
+      }),
+    )
+
+    expect(right).toEqual(requests.map(() => true))
   })
 
   test('count the media bytes that they send', async () => {
