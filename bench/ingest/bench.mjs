@@ -78,9 +78,11 @@ async function measure(peer, { streams, seconds, flv }) {
     const idle = readUsage(server.pid)
     publishers = startPublishers(server.url, { streams, flv })
     await delay(4000 + 40 * streams) // all are connected and past their first fragments
+    const filesBefore = await server.countFileWrites?.()
     const before = readUsage(server.pid)
     await delay(seconds * 1000)
     const after = readUsage(server.pid)
+    const filesAfter = await server.countFileWrites?.()
     if (publishers.some(({ exitCode }) => exitCode !== null)) {
       throw new Error(`the publishers to ${peer.title} stopped`)
     }
@@ -89,6 +91,8 @@ async function measure(peer, { streams, seconds, flv }) {
       cpuPercent: ((after.cpuSeconds - before.cpuSeconds) / elapsed / streams) * 100,
       memoryMB: (after.residentBytes - idle.residentBytes) / 1e6 / streams,
       writesPerSecond: (after.writeCalls - before.writeCalls) / elapsed / streams,
+      fileWritesPerSecond:
+        filesAfter === undefined ? null : (filesAfter - filesBefore) / elapsed / streams,
       diskMBps: (after.writtenBytes - before.writtenBytes) / 1e6 / elapsed,
     }
   } finally {
@@ -126,14 +130,17 @@ function toRows(results, streams) {
   const MEASURES = [
     ['cpuPercent', 'CPU per stream', '% of a core'],
     ['memoryMB', 'memory per stream above idle', 'MB'],
-    ['writesPerSecond', 'write calls per stream (sockets included)', '/s'],
+    ['writesPerSecond', 'write calls per stream (sockets and wake-ups included)', '/s'],
+    ['fileWritesPerSecond', 'write calls to chunks and indexes per stream', '/s'],
     ['diskMBps', 'written', 'MB/s'],
   ]
   const own = results.get(kinora.title)
   return MEASURES.flatMap(([key, measure, unit]) => {
     const name = `${streams} streams, ${measure}`
     const value = median(own.map((sample) => sample[key]))
-    const peers = [...results].filter(([title]) => title !== kinora.title)
+    const peers = [...results].filter(
+      ([title, samples]) => title !== kinora.title && samples[0][key] !== null,
+    )
     return [
       { name: `${name}: Kinora`, value, unit },
       ...peers.map(([peer, samples]) => {

@@ -23,7 +23,11 @@ async function startKinora(directory, streams) {
     [join(root, 'bin/kinora.cjs'), 'serve', '--config', config],
     rtmpPort,
   )
-  return { server, rtmpPort, rtspPort }
+  const countFileWrites = async () => {
+    const metrics = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text()
+    return Number(/^kinora_archive_writes_total (\d+)$/m.exec(metrics)[1])
+  }
+  return { server: { ...server, countFileWrites }, rtmpPort, rtspPort }
 }
 
 export const kinora = {
