@@ -67,6 +67,13 @@ async function filled() {
   return { directory, all }
 }
 
+async function registryRows(directory: string): Promise<unknown[]> {
+  await using meta = await openLevelMetaStore(join(directory, 'meta'))
+  const rows: unknown[] = []
+  for await (const { key } of meta.entries({ prefix: ['registry'] })) rows.push(key[1])
+  return rows
+}
+
 async function fileOf(directory: string, pattern: RegExp): Promise<string> {
   const names = await readdir(join(directory, 'meta'))
   return join(
@@ -99,6 +106,8 @@ describe('metadata that is damaged', () => {
     await rebuildIndex({ directory: join(directory, 'archive'), meta })
     await meta[Symbol.asyncDispose]()
 
+    const rest = damage.what === 'a table' ? [1] : [0, 1] // with the table went what was in it alone
+    expect(await registryRows(directory)).toEqual(rest)
     expect(await readdir(dirname(saved!.copy))).toContain('meta-damaged-20231114T221320Z')
     const { archive, close } = await openAt(directory)
     expect(await archive.list(YARD, ALL)).toEqual(all)

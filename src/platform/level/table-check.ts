@@ -26,13 +26,56 @@ export function findTableDamage(bytes: Buffer): string | null {
     const metaindex = readBlock(bytes, readPlace(footer))
     const index = readBlock(bytes, readPlace(footer))
     for (const contents of [metaindex, index]) {
-      for (const value of blockValues(contents)) {
+      for (const { value } of blockEntries(contents)) {
         checkBlock(bytes, readPlace(new VarintReader(value)))
       }
     }
     return null
   } catch (error) {
     if (error instanceof RangeError) return error.message
+    throw error
+  }
+}
+
+/** A key as some commit left it: later ones have higher sequences; `value: null`: it was deleted. */
+export type TableEntry = {
+  readonly key: Buffer
+  readonly sequence: bigint
+  readonly value: Buffer | null
+}
+
+/** What stands in the blocks of a table that are not damaged; nothing when its index is. */
+export function* soundEntries(bytes: Buffer): Generator<TableEntry> {
+  for (const place of dataBlocks(bytes)) {
+    const contents = unlessDamaged(() => readBlock(bytes, place))
+    for (const { key, value } of contents === null ? [] : blockEntries(contents)) {
+      // An internal key: the key, then its kind (1: a value) and 7 bytes of sequence (dbformat.h).
+      const tag = key.readBigUInt64LE(key.length - 8)
+      const isValue = (tag & 0xffn) === 1n
+      yield {
+        key: key.subarray(0, -8),
+        sequence: tag >> 8n,
+        value: isValue ? Buffer.from(value) : null,
+      }
+    }
+  }
+}
+
+function dataBlocks(bytes: Buffer): readonly Place[] {
+  const index = unlessDamaged(() => {
+    const footer = new VarintReader(bytes, bytes.length - FOOTER_BYTES)
+    readPlace(footer) // of the metaindex
+    return readBlock(bytes, readPlace(footer))
+  })
+  if (index === null) return []
+  return [...blockEntries(index)].map(({ value }) => readPlace(new VarintReader(value)))
+}
+
+function unlessDamaged<T>(read: () => T): T | null {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof RangeError) return null
     throw error
   }
 }
@@ -60,16 +103,21 @@ function checkBlock(bytes: Buffer, { offset, length }: Place): Uint8Array {
   return bytes.subarray(offset, end)
 }
 
-/** Of the entries of a block: shared and own length of the key, length of the value, both. */
-function* blockValues(contents: Uint8Array): Generator<Uint8Array> {
+/**
+ * Entries: how much of the key is that of the one before, length of its rest and of the value, both.
+ */
+function* blockEntries(
+  contents: Uint8Array,
+): Generator<{ readonly key: Buffer; readonly value: Uint8Array }> {
   const view = new DataView(contents.buffer, contents.byteOffset, contents.byteLength)
   const restarts = view.getUint32(contents.length - 4, true)
   const entries = contents.subarray(0, contents.length - 4 - restarts * 4)
   const reader = new VarintReader(entries)
+  let key = Buffer.alloc(0)
   while (!reader.isAtEnd) {
-    reader.number()
-    const [keyLength, valueLength] = [reader.number(), reader.number()]
-    reader.take(keyLength)
-    yield reader.take(valueLength)
+    const shared = reader.number()
+    const [restLength, valueLength] = [reader.number(), reader.number()]
+    key = Buffer.concat([key.subarray(0, shared), reader.take(restLength)])
+    yield { key, value: reader.take(valueLength) }
   }
 }

@@ -106,7 +106,7 @@ describe('a start with damaged metadata is refused, and says how to go on', () =
     }
   })
 
-  test('a bit of a table that LevelDB reads over: found by reading its blocks', async () => {
+  test('a bit of a table, which LevelDB reads over', async () => {
     const directory = await filledStore()
     expect(await findDamagedTable(directory)).toBeNull()
     const path = await only(directory, TABLE)
@@ -116,6 +116,7 @@ describe('a start with damaged metadata is refused, and says how to go on', () =
       damaged[at]! ^= 1
       await writeFile(path, damaged)
       expect(await findDamagedTable(directory)).toContain('.ldb')
+      expect(await findLevelDamage(directory)).toContain('.ldb') // these are new
     }
   })
 })
