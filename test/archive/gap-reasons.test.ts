@@ -3,6 +3,7 @@ import { Catalogue } from '../../src/archive/catalogue.ts'
 import { fsck, rebuildIndex, type Archive } from '../../src/archive/index.ts'
 import { nodeChunkStore } from '../../src/archive/node-chunk-store.ts'
 import { epochMs } from '../../src/domain/time.ts'
+import type { MetaStore } from '../../src/platform/meta-store.ts'
 import { appendFragment, writeFragment } from '../support/archive-media.ts'
 import { archiveWorkplace, MINUTE_MS, T, YARD } from '../support/archive-workplace.ts'
 
@@ -21,6 +22,20 @@ async function gapsOf(archive: Archive, to: number, by: 'server' | 'producer' = 
     ...[from - T, end - T, reason],
     ...(detail === undefined ? [] : [detail]),
   ])
+}
+
+/** A MetaStore of a process that can be killed: from then on nothing of it is stored. */
+function mortal(meta: MetaStore) {
+  const state = { killed: false }
+  const view: MetaStore = {
+    get: (key) => meta.get(key),
+    entries: (range) => meta.entries(range),
+    commit: (batch) => {
+      return state.killed ? Promise.reject(new Error('killed')) : meta.commit(batch)
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  }
+  return { view, state }
 }
 
 /** A disk that refuses to write media while told so. */
@@ -45,13 +60,15 @@ describe('a process that is killed', () => {
   test('does not take a reason along that a round of expiry has stored', async () => {
     const place = await workplace()
     const { files, state } = refusingFiles()
-    const archive = await place.open({ files })
+    const { view, state: process } = mortal(place.meta)
+    const archive = await place.open({ files, meta: view })
     const writer = await archive.openWriter(YARD)
     await writeFragment(writer, { at: T })
     state.refuses = true
     await expect(writeFragment(writer, { at: T + 2000 })).rejects.toThrow()
     place.clock.advance(4000)
     await archive.expire()
+    process.killed = true
     state.refuses = false
     place.clock.advance(30_000)
 
@@ -64,13 +81,15 @@ describe('a process that is killed', () => {
 
   test('after a loss that was over: the loss and the crash have their own reasons', async () => {
     const place = await workplace()
-    const archive = await place.open({}, { maxQueuedBytes: 2000 })
+    const { view, state: process } = mortal(place.meta)
+    const archive = await place.open({ meta: view }, { maxQueuedBytes: 2000 })
     const writer = await archive.openWriter(YARD)
     await writeFragment(writer, { at: T })
     const long = { at: T + 2000, frames: 1, frameBytes: 3000 }
     expect(() => appendFragment(writer, long)).toThrow('slower')
     await archive.expire()
     await writeFragment(writer, { at: T + 10_000 })
+    process.killed = true
     place.clock.advance(MINUTE_MS)
 
     const again = await place.open()
@@ -83,7 +102,8 @@ describe('a process that is killed', () => {
 
   test('before anything was stored: numbers that are missing within a chunk were given up', async () => {
     const place = await workplace()
-    const archive = await place.open()
+    const { view, state: process } = mortal(place.meta)
+    const archive = await place.open({ meta: view })
     const writer = await archive.openWriter(YARD)
     await writeFragment(writer, { at: T })
     for (const at of [T + 2000, T + 4000]) {
@@ -91,6 +111,7 @@ describe('a process that is killed', () => {
       writer.abandon('too-long')
     }
     await writeFragment(writer, { at: T + 6000 })
+    process.killed = true
     place.clock.advance(8000)
 
     const again = await place.open()
@@ -102,11 +123,13 @@ describe('a process that is killed', () => {
 
   test('in a session without an open chunk: what follows its last media is the crash', async () => {
     const place = await workplace()
-    const archive = await place.open()
+    const { view, state: process } = mortal(place.meta)
+    const archive = await place.open({ meta: view })
     const writer = await archive.openWriter(YARD)
     await writeFragment(writer, { at: T })
     place.clock.advance(20 * MINUTE_MS)
     await archive.expire() // ends the idle chunk
+    process.killed = true
     place.clock.advance(10 * MINUTE_MS)
 
     const again = await place.open()
