@@ -30,6 +30,8 @@ const LIGHT_PUBLISHERS = fileURLToPath(new URL('publishers.mjs', import.meta.url
 const FFMPEG_PUBLISHERS = fileURLToPath(new URL('ffmpeg-publishers.mjs', import.meta.url))
 const MOST_FFMPEG_PUBLISHERS = 30
 const OUTPUTS_PER_FFMPEG = 10
+/** A process's first seconds are its start; then this long for what it takes by itself. */
+const IDLE_MS = 4_000
 
 export async function run({ quick, note }) {
   const counts = quick ? [10] : [10, 30, 100]
@@ -74,8 +76,11 @@ async function measure(peer, { streams, seconds, flv }) {
   const server = await peer.start(directory, streams)
   let publishers = []
   try {
-    await delay(500)
+    await delay(2000)
+    const started = readUsage(server.pid)
+    await delay(IDLE_MS)
     const idle = readUsage(server.pid)
+    const idleCpu = (idle.cpuSeconds - started.cpuSeconds) / ((idle.at - started.at) / 1000)
     publishers = startPublishers(server.url, { streams, flv })
     await delay(4000 + 40 * streams) // all are connected and past their first fragments
     const filesBefore = await server.countFileWrites?.()
@@ -88,7 +93,7 @@ async function measure(peer, { streams, seconds, flv }) {
     }
     const elapsed = (after.at - before.at) / 1000
     return {
-      cpuPercent: ((after.cpuSeconds - before.cpuSeconds) / elapsed / streams) * 100,
+      cpuPercent: (((after.cpuSeconds - before.cpuSeconds) / elapsed - idleCpu) / streams) * 100,
       memoryMB: (after.residentBytes - idle.residentBytes) / 1e6 / streams,
       writesPerSecond: (after.writeCalls - before.writeCalls) / elapsed / streams,
       fileWritesPerSecond:
@@ -128,7 +133,7 @@ function hasFfmpeg() {
 
 function toRows(results, streams) {
   const MEASURES = [
-    ['cpuPercent', 'CPU per stream', '% of a core'],
+    ['cpuPercent', 'CPU per stream above idle', '% of a core'],
     ['memoryMB', 'memory per stream above idle', 'MB'],
     ['writesPerSecond', 'write calls per stream (sockets and wake-ups included)', '/s'],
     ['fileWritesPerSecond', 'write calls to chunks and indexes per stream', '/s'],

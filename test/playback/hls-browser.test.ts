@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Archive } from '../../src/archive/index.ts'
 import { toStreamId } from '../../src/domain/stream.ts'
 import { sharedMedia } from '../support/shared-media.ts'
-import { closeWhenTestEnds, hasChromium, launchChromium, VIDEO_SUITE } from '../support/chromium.ts'
+import { closePage, hasChromium, launchChromium, VIDEO_SUITE } from '../support/chromium.ts'
 import { addPlayerPage, playUntil, startPlaying } from './support/browser.ts'
 import { demux, type DemuxedFile } from './support/demux.ts'
 import { publishLive } from './support/publish-live.ts'
@@ -39,10 +39,10 @@ describe.skipIf(!hasChromium() || !haveMedia)('hls.js in Chromium', VIDEO_SUITE,
     archive = storage.archive
     served = await servePlayback({ archive, streamId, prepare: addPlayerPage })
     page = await browser.newPage()
-    closeWhenTestEnds(page)
     await page.goto(new URL('/player', served.baseUrl).href)
   })
-  afterEach(async () => {
+  afterEach(async ({ task }) => {
+    await closePage(page, task)
     await served[Symbol.asyncDispose]()
     await storage[Symbol.asyncDispose]()
   })

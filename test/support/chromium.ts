@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { chromium, type Browser, type Page } from 'playwright-core'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, type RunnerTestCase } from 'vitest'
 
 const CHROMIUM = '/usr/bin/chromium'
 
@@ -19,10 +19,13 @@ export const VIDEO_SUITE = { timeout: 90_000, retry: 1 }
 
 /** Closes the page when the test ends; prints first what its videos were at if it failed. */
 export function closeWhenTestEnds(page: Page): void {
-  onTestFinished(async ({ task }) => {
-    if (task.result?.state === 'fail') console.error(await page.evaluate<string>(DESCRIBE_VIDEOS))
-    await page.close()
-  })
+  onTestFinished(({ task }) => closePage(page, task))
+}
+
+/** The same at once, for an `afterEach` that goes on to close what the page talks to. */
+export async function closePage(page: Page, task: Readonly<RunnerTestCase>): Promise<void> {
+  if (task.result?.state === 'fail') console.error(await page.evaluate<string>(DESCRIBE_VIDEOS))
+  await page.close()
 }
 
 const DESCRIBE_VIDEOS = `JSON.stringify([...document.querySelectorAll('video')].map((video) => ({
