@@ -32,6 +32,8 @@ const MOST_FFMPEG_PUBLISHERS = 30
 const OUTPUTS_PER_FFMPEG = 10
 /** A process's first seconds are its start; then this long for what it takes by itself. */
 const IDLE_MS = 4_000
+/** All are connected, their first fragments are stored, the code of Node's servers is compiled. */
+const WARM_UP_MS = 14_000
 
 export async function run({ quick, note }) {
   const counts = quick ? [10] : [10, 30, 100]
@@ -82,7 +84,7 @@ async function measure(peer, { streams, seconds, flv }) {
     const idle = readUsage(server.pid)
     const idleCpu = (idle.cpuSeconds - started.cpuSeconds) / ((idle.at - started.at) / 1000)
     publishers = startPublishers(server.url, { streams, flv })
-    await delay(4000 + 40 * streams) // all are connected and past their first fragments
+    await delay(WARM_UP_MS + 40 * streams)
     const filesBefore = await server.countFileWrites?.()
     const before = readUsage(server.pid)
     await delay(seconds * 1000)

@@ -8,7 +8,10 @@ export type Metrics = ReturnType<typeof createMetrics>
 
 export function createMetrics(options: { readonly processMetrics?: boolean } = {}) {
   const registry = new Registry()
-  if (options.processMetrics ?? false) collectDefaultMetrics({ register: registry })
+  // It wakes the process up that often to see how late the loop is; `eventLoopDelayMs` looks closer.
+  if (options.processMetrics ?? false) {
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 })
+  }
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
     new Counter({ name, help, labelNames: [...labelNames], registers: [registry] })
   const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
