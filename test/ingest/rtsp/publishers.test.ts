@@ -177,43 +177,50 @@ describe.runIf(hasFfmpeg && VTEST)('the ffmpeg command publishes', () => {
   })
 })
 
-describe.runIf(hasGstreamer && hasFfmpeg && VTEST)('rtspclientsink of GStreamer publishes', () => {
-  /** It sends in real time, so a short clip. */
-  async function clip(): Promise<string> {
-    const path = join(await scratchDirectory(), 'clip.mp4')
-    const made = await run('ffmpeg', ['-v', 'error', '-t', '4', '-i', VTEST!, '-c', 'copy', path])
-    expect(made.code, made.output).toBe(0)
-    return path
-  }
+// Once more when it loses an answer: a known defect of the client, seen with 1.22 under load.
+const GSTREAMER_SUITE = { retry: 1 }
 
-  test.each([
-    { rule: 'over TCP, by the key in the URL', by: 'key', protocols: 'tcp' },
-    { rule: 'over TCP, by digest', by: 'digest', protocols: 'tcp' },
-    { rule: 'over UDP, by digest', by: 'digest', protocols: 'udp' },
-  ])('H.264 with B-frames and AAC $rule: every sample is stored', async ({ by, protocols }) => {
-    const fixture = await startFixture()
-    const path = await clip()
-    const url = `rtsp://127.0.0.1:${fixture.port}/live/x`
-    const args = [
-      ...['-q', 'filesrc', `location=${path}`, '!', 'qtdemux', 'name=d'],
-      ...['rtspclientsink', 'name=s', `protocols=${protocols}`],
-      ...(by === 'key' ? [`location=${url}?key=${KEY}`] : [`location=${url}`]),
-      ...(by === 'key' ? [] : ['user-id=x', `user-pw=${KEY}`]),
-      ...['d.video_0', '!', 'queue', '!', 'h264parse', '!', 's.sink_0'],
-      ...['d.audio_0', '!', 'queue', '!', 'aacparse', '!', 's.sink_1'],
-    ]
-    const child = spawn('gst-launch-1.0', args, { stdio: 'ignore' })
-    onTestFinished(() => void child.kill('SIGKILL'))
-    // Not its exit: on a busy machine 1.22 loses an answer at the end now and then and waits for ever,
-    // all media sent. Its stream is free by its BYE, or by its silence.
-    await fixture.event('sessionEnded')
-
-    const { packets } = await demux(path)
-    const samples = (await fixture.stored()).flatMap((each) => each.samples)
-    for (const trackNumber of [1, 2]) {
-      const of = (all: readonly { trackNumber: number }[]) =>
-        all.filter((each) => each.trackNumber === trackNumber).length
-      expect(of(packets) - of(samples)).toBeLessThanOrEqual(trackNumber === 1 ? 1 : 2)
+describe.runIf(hasGstreamer && hasFfmpeg && VTEST)(
+  'rtspclientsink of GStreamer publishes',
+  GSTREAMER_SUITE,
+  () => {
+    /** It sends in real time, so a short clip. */
+    async function clip(): Promise<string> {
+      const path = join(await scratchDirectory(), 'clip.mp4')
+      const made = await run('ffmpeg', ['-v', 'error', '-t', '4', '-i', VTEST!, '-c', 'copy', path])
+      expect(made.code, made.output).toBe(0)
+      return path
     }
-  })
-})
+
+    test.each([
+      { rule: 'over TCP, by the key in the URL', by: 'key', protocols: 'tcp' },
+      { rule: 'over TCP, by digest', by: 'digest', protocols: 'tcp' },
+      { rule: 'over UDP, by digest', by: 'digest', protocols: 'udp' },
+    ])('H.264 with B-frames and AAC $rule: every sample is stored', async ({ by, protocols }) => {
+      const fixture = await startFixture()
+      const path = await clip()
+      const url = `rtsp://127.0.0.1:${fixture.port}/live/x`
+      const args = [
+        ...['-q', 'filesrc', `location=${path}`, '!', 'qtdemux', 'name=d'],
+        ...['rtspclientsink', 'name=s', `protocols=${protocols}`],
+        ...(by === 'key' ? [`location=${url}?key=${KEY}`] : [`location=${url}`]),
+        ...(by === 'key' ? [] : ['user-id=x', `user-pw=${KEY}`]),
+        ...['d.video_0', '!', 'queue', '!', 'h264parse', '!', 's.sink_0'],
+        ...['d.audio_0', '!', 'queue', '!', 'aacparse', '!', 's.sink_1'],
+      ]
+      const child = spawn('gst-launch-1.0', args, { stdio: 'ignore' })
+      onTestFinished(() => void child.kill('SIGKILL'))
+      // Not its exit: on a busy machine 1.22 loses an answer at the end now and then and waits for ever,
+      // all media sent. Its stream is free by its BYE, or by its silence.
+      await fixture.event('sessionEnded')
+
+      const { packets } = await demux(path)
+      const samples = (await fixture.stored()).flatMap((each) => each.samples)
+      for (const trackNumber of [1, 2]) {
+        const of = (all: readonly { trackNumber: number }[]) =>
+          all.filter((each) => each.trackNumber === trackNumber).length
+        expect(of(packets) - of(samples)).toBeLessThanOrEqual(trackNumber === 1 ? 1 : 2)
+      }
+    })
+  },
+)
