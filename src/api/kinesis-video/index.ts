@@ -59,6 +59,10 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
       }
       metrics.httpRequests.inc({ edge: 'kinesis-video', status: '200' })
     } catch (error) {
+      if (response.destroyed) {
+        log.debug({ err: error, requestId }, 'Kinesis Video request broke off')
+        return // there is nobody to answer
+      }
       const { status, type, message } = toWireError(error)
       if (status >= 500) log.error({ err: error, requestId }, 'Kinesis Video request failed')
       else log.debug({ err: error, requestId }, 'Kinesis Video request refused')

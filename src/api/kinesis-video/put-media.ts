@@ -72,7 +72,10 @@ function receive(request: HttpRequest, session: PutMediaSession): Promise<boolea
       const wait = session.push(bytes)
       if (wait === null) return
       request.pause()
-      void wait.then(() => request.resume())
+      wait.then(
+        () => request.resume(),
+        () => undefined, // it is over
+      )
     })
     request.once('end', () => stop(true))
     request.once('error', () => stop(false))

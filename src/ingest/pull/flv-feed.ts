@@ -122,7 +122,6 @@ export class FlvFeed {
 
   #throttle(): Promise<void> | null {
     const wait = untilDrained(this.#live!.publisher, {
-      pauseAboveBytes: PAUSE_ABOVE_BYTES,
       clock: this.#deps.clock,
       signal: this.#options.signal,
     })
@@ -141,7 +140,6 @@ export type FlvFeedOptions = {
 
 /** GOPs and silence are measured this finely. */
 const TICK_MS = 500
-const PAUSE_ABOVE_BYTES = 4 * 1024 * 1024
 
 const VERDICTS = {
   'no-media': 'The source answers, but no key frame has come.',

@@ -182,7 +182,6 @@ class RtspPull {
   #throttle(): Promise<void> | null {
     if (this.#live === null) return null
     return untilDrained(this.#live.publisher, {
-      pauseAboveBytes: PAUSE_ABOVE_BYTES,
       clock: this.#deps.clock,
       signal: this.#signal,
     })
@@ -214,7 +213,6 @@ const TICK_MS = 500
 const REPORT_EVERY_MS = 5_000
 /** A burst of pre-buffered media may come before the session is open. */
 const MAX_EARLY_BYTES = 4 * 1024 * 1024
-const PAUSE_ABOVE_BYTES = 4 * 1024 * 1024
 
 const VERDICTS = {
   'no-media': 'The camera plays, but no complete key frame has come.',

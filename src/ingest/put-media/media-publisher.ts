@@ -78,7 +78,7 @@ export class MediaPublisher {
     await Promise.all(this.#ending)
   }
 
-  /** Gives up: the stream was deleted, the service stops. */
+  /** Gives up: the producer broke a rule, or the service stops. */
   fail(code: PutMediaErrorCode, message: string): void {
     if (this.#failed) return
     this.#failed = true
@@ -184,7 +184,8 @@ export class MediaPublisher {
     this.#tally.count(track, this.#arrivedAt, block.payloadBytes, block.frames)
     const relativeMs = (block.relativeTicks * this.#scaleNs) / 1_000_000
     if (track.kind === 'video') {
-      this.#gop.note(open.producerTimestamp + relativeMs, block.isKey, !this.#hasJumped(open))
+      const continues = open.number !== null || !this.#hasJumped(open)
+      this.#gop.note(open.producerTimestamp + relativeMs, block.isKey, continues)
     }
     const endMs = Math.ceil(open.producerTimestamp + relativeMs)
     open.producerEnd = epochMs(Math.max(open.producerEnd, endMs))

@@ -1,3 +1,4 @@
+import { untilDrained } from '../disk-throttle.ts'
 import type { IngestDeps } from '../ingest-deps.ts'
 import type { LiveSession, LiveSessions, SessionEndReason } from '../live-sessions.ts'
 import type { Acknowledgement } from './acknowledgement.ts'
@@ -58,14 +59,15 @@ export class PutMediaSession {
   /**
    * Takes the next bytes of the body, which must not be written again.
    *
-   * @returns a promise to wait for before the next bytes, when the disk is slower than the producer
+   * @returns a promise to wait for before the next bytes, when the disk is slower than the producer;
+   *   rejects when it is over
    */
   push(bytes: Uint8Array): Promise<void> | null {
     this.#hasHeard = true
     const { publisher } = this.#live
     publisher.push(bytes)
     if (publisher.hasFailed) this.#over.abort()
-    return publisher.queuedBytes > PAUSE_ABOVE_BYTES ? this.#drained() : null
+    return untilDrained(publisher, { clock: this.#deps.clock, signal: this.over })
   }
 
   /** Keeps what came and frees the stream; every acknowledgement was given when it resolves. */
@@ -78,12 +80,6 @@ export class PutMediaSession {
   stop(): void {
     this.#live.publisher.fail('INTERNAL_ERROR', 'the service stops')
     this.#over.abort()
-  }
-
-  async #drained(): Promise<void> {
-    while (this.#live.publisher.queuedBytes > PAUSE_ABOVE_BYTES / 2 && !this.over.aborted) {
-      await this.#deps.clock.sleep(DRAIN_POLL_MS, this.over).catch(() => undefined)
-    }
   }
 
   /** In ticks and not by the clock, so that a step of it ends nobody. */
@@ -120,8 +116,6 @@ export type PutMediaRequest = {
 
 const DEFAULT_MAX_TRACKS = 10
 const DEFAULT_MAX_FRAGMENT_BYTES = 50_000_000
-const PAUSE_ABOVE_BYTES = 4 * 1024 * 1024
-const DRAIN_POLL_MS = 20
 /** IDLE is told every so often; after six of them the session ends. */
 const IDLE_TICK_MS = 5_000
 const MAX_SILENT_TICKS = 6

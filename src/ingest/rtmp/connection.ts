@@ -76,11 +76,8 @@ export class RtmpConnection {
   }
 
   #throttle(): Promise<void> | null {
-    const publisher = this.#session.publishing?.publisher
-    if (publisher === undefined) return null
-    const { pauseAboveBytes } = this.#options
-    return untilDrained(publisher, {
-      pauseAboveBytes,
+    return untilDrained(this.#session.publishing?.publisher, {
+      pauseAboveBytes: this.#options.pauseAboveBytes,
       clock: this.#deps.clock,
       signal: this.#over.signal,
     })

@@ -1,3 +1,4 @@
+import { DEFAULT_PAUSE_ABOVE_BYTES } from '../disk-throttle.ts'
 import type { IngestDeps } from '../ingest-deps.ts'
 import { startListener, type Listener } from '../listener.ts'
 import type { LiveSessions } from '../live-sessions.ts'
@@ -34,7 +35,7 @@ const DEFAULTS = {
   maxConnections: 1_000,
   handshakeTimeoutMs: 10_000,
   idleTimeoutMs: 30_000,
-  pauseAboveBytes: 4 * 1024 * 1024,
+  pauseAboveBytes: DEFAULT_PAUSE_ABOVE_BYTES,
 }
 
 /**

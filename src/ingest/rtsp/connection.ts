@@ -113,11 +113,8 @@ export class RtspConnection {
 
   /** When the disk is slower than the peer, the peer has to wait; `null` when it need not. */
   #throttle(): Promise<void> | null {
-    const publisher = this.#session.publishing?.publisher
-    if (publisher === undefined) return null
-    const { pauseAboveBytes } = this.#options
-    return untilDrained(publisher, {
-      pauseAboveBytes,
+    return untilDrained(this.#session.publishing?.publisher, {
+      pauseAboveBytes: this.#options.pauseAboveBytes,
       clock: this.#deps.clock,
       signal: this.#over.signal,
     })

@@ -1,3 +1,4 @@
+import { DEFAULT_PAUSE_ABOVE_BYTES } from '../disk-throttle.ts'
 import type { IngestDeps } from '../ingest-deps.ts'
 import { startListener, type Listener } from '../listener.ts'
 import type { LiveSessions } from '../live-sessions.ts'
@@ -38,7 +39,7 @@ const DEFAULTS = {
   handshakeTimeoutMs: 10_000,
   mediaTimeoutMs: 10_000,
   idleTimeoutMs: 60_000,
-  pauseAboveBytes: 4 * 1024 * 1024,
+  pauseAboveBytes: DEFAULT_PAUSE_ABOVE_BYTES,
 }
 
 /**
