@@ -275,11 +275,13 @@ async function startParts(
   })
   const secretOfKey = (id: string) =>
     accessKeys.find(({ accessKeyId }) => accessKeyId === id)?.secretAccessKey ?? null
+  const identityPolicies = readPolicies(config)
   const kinesisVideo = createKinesisVideoApi({
     ...{ registry, archive, sessions, sources, pulls },
     edgeConfigurations: createEdgeConfigurations(meta),
     secretOf: createLocalSecrets(config.secrets),
     accessKeys: secretOfKey,
+    identityPolicies,
     region: config.aws.region,
     accountId: config.aws.accountId,
     ...observed,
@@ -287,7 +289,7 @@ async function startParts(
   const kinesis = createKinesisApi({
     dataStreams,
     accessKeys: secretOfKey,
-    identityPolicies: readPolicies(config),
+    identityPolicies,
     iteratorKey: sealingKey,
     region: config.aws.region,
     accountId: config.aws.accountId,

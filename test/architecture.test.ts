@@ -67,6 +67,21 @@ test('imports follow the dependency rule', () => {
   expect(offences).toEqual([])
 })
 
+test('the protocols of api/ share only what is meant to be shared', () => {
+  const shared = new Set(['auth', 'aws'])
+  const offences = FILES.filter((file) => /^api\/[^/]+\//.test(file)).flatMap((file) =>
+    importedFiles(file)
+      .filter((target) => /^api\/[^/]+\//.test(target))
+      .filter((target) => {
+        const [, to] = target.split('/')
+        return to !== file.split('/')[1] && !shared.has(to!)
+      })
+      .map((target) => `${file} may not import ${target}`),
+  )
+
+  expect(offences).toEqual([])
+})
+
 test('third-party packages are used behind their doors', () => {
   const offences = FILES.filter((file) => !file.startsWith('console/')).flatMap((file) =>
     importedPackages(file)

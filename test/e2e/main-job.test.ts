@@ -106,8 +106,8 @@ describe('the main job', () => {
     })
     expect(live.session?.tracks.map(({ codec }) => codec.split('.')[0])).toEqual(['avc1', 'mp4a'])
     expect(live.session?.tracks[0]?.widthPx).toBe(640)
-    const [chunk] = await findChunks('cam')
-    expectOpens(chunk!)
+    const chunk = await eventually(async () => (await findChunks('cam'))[0] ?? null)
+    expectOpens(chunk)
     const playlist = await eventually(async () => {
       const response = await fetch(`${service.url}/streams/cam/hls/media.m3u8`)
       const text = await response.text()

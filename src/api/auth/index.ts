@@ -8,3 +8,4 @@ export {
 } from './sigv4.ts'
 export { evaluate, parsePolicy, type AccessRequest, type Policy } from './policy.ts'
 export { signRequest, type AccessKey } from './sign-request.ts'
+export { requireAllowed, type AccessQuestion, type IdentityPolicies } from './require-allowed.ts'

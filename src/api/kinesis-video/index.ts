@@ -1,21 +1,34 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { ServiceError } from '../../domain/errors.ts'
+import { epochMs } from '../../domain/time.ts'
 import type { IngestDeps, LiveSessions } from '../../ingest/index.ts'
-import { createSignatureVerifier, type AccessKeys } from '../auth/index.ts'
+import {
+  createSignatureVerifier,
+  requireAllowed,
+  type AccessKeys,
+  type Caller,
+  type IdentityPolicies,
+} from '../auth/index.ts'
 import type { HttpRequest, HttpResponse } from '../http-server.ts'
-import { jsonCodec } from '../kinesis/codec.ts'
-import { readInput } from '../kinesis/input-schema.ts'
-import { createBodyReader } from '../kinesis/request-body.ts'
+import { jsonCodec } from '../aws/codec.ts'
+import { readInput } from '../aws/input-schema.ts'
+import { createBodyReader } from '../aws/request-body.ts'
 import { toWireError } from './errors.ts'
+import { MediaAnswer, sendMedia } from './media-answer.ts'
 import type { KinesisVideoService } from './operation.ts'
 import { operations } from './operations.ts'
-import { putMedia } from './put-media.ts'
+import { readPutMediaHeaders } from './put-media/put-media-headers.ts'
+import { putMedia } from './put-media/put-media.ts'
+import { toStreamArn } from './stream-reference.ts'
 
 export type KinesisVideoApiParts = IngestDeps &
   KinesisVideoService & {
     readonly sessions: LiveSessions
     readonly accessKeys: AccessKeys
+    readonly identityPolicies: IdentityPolicies
+    /** A reader that takes nothing for so long is cut loose. */
+    readonly readerStallMs?: number
   }
 
 export type KinesisVideoApi = {
@@ -27,10 +40,7 @@ export type KinesisVideoApi = {
   readonly close: () => Promise<void>
 }
 
-/**
- * The Amazon Kinesis Video Streams API: so far PutMedia and the edge configuration, which attaches
- * cameras.
- */
+/** The Amazon Kinesis Video Streams API, its control and its data operations, on one address. */
 export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideoApi {
   const { accessKeys, clock, log, metrics } = parts
   const stopping = new AbortController()
@@ -48,15 +58,8 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     response.setHeader('x-amzn-RequestId', requestId)
     response.setHeader('date', new Date(clock.now()).toUTCString())
     try {
-      if (pathOf(request) === PUT_MEDIA) {
-        verifier.verify(toSignedRequest(request), { kind: 'streamed' })
-        await putMedia(parts, request, response, stopping.signal)
-      } else {
-        const output = await operate(request)
-        response.statusCode = 200
-        response.setHeader('content-type', 'application/json')
-        response.end(JSON.stringify(output))
-      }
+      if (pathOf(request) === PUT_MEDIA) await answerPutMedia(request, response)
+      else await answerOperation(request, response)
       metrics.httpRequests.inc({ edge: 'kinesis-video', status: '200' })
     } catch (error) {
       if (response.destroyed) {
@@ -80,15 +83,49 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     }
   }
 
-  async function operate(request: HttpRequest): Promise<object> {
+  async function answerPutMedia(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const caller = verifier.verify(toSignedRequest(request), { kind: 'streamed' })
+    const headers = readPutMediaHeaders(request)
+    const { stream, createdAtMs } = headers
+    const createdAt = createdAtMs ?? parts.registry.find(stream)?.createdAt ?? 0
+    authorise(
+      'PutMedia',
+      toStreamArn(parts, { name: stream, createdAt: epochMs(createdAt) }),
+      caller,
+    )
+    await putMedia(parts, headers, request, response, stopping.signal)
+  }
+
+  async function answerOperation(request: HttpRequest, response: HttpResponse): Promise<void> {
     const operation = operations.get(pathOf(request))!
     const body = await bodies.read(request)
     if (!Buffer.isBuffer(body)) {
       throw new ServiceError('limit-exceeded', 'ClientLimitExceededException', BODY_REFUSED[body])
     }
-    verifier.verify(toSignedRequest(request), { kind: 'whole', body })
+    const caller = verifier.verify(toSignedRequest(request), { kind: 'whole', body })
     const input = readInput(operation.input, parseBody(body), jsonCodec)
-    return operation.handle(input as never, parts)
+    authorise(operation.name, operation.resource(input as never, parts), caller)
+    const away = new AbortController()
+    response.once('close', () => {
+      // Most answers are over by then, and an abort per request is dear.
+      if (!response.writableEnded) away.abort(new Error('the client is gone'))
+    })
+    const gone = AbortSignal.any([away.signal, stopping.signal])
+    const call = { service: parts, caller, origin: originOf(request), gone }
+    const output = await operation.handle(input as never, call)
+    if (output instanceof MediaAnswer) {
+      await sendMedia(response, output, { gone, stallMs: parts.readerStallMs ?? READER_STALL_MS })
+      return
+    }
+    response.statusCode = 200
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(output))
+  }
+
+  function authorise(operation: string, resource: string, { accessKeyId }: Caller): void {
+    const action = `kinesisvideo:${operation}`
+    const question = { accessKeyId, action, resource, resourcePolicies: [] }
+    requireAllowed({ ...question, accountId: parts.accountId }, parts.identityPolicies(accessKeyId))
   }
 
   return {
@@ -109,6 +146,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
 }
 
 const PUT_MEDIA = '/putMedia'
+const READER_STALL_MS = 30_000
 const MAX_BODY_BYTES = 64 * 1024
 const MAX_BODY_BYTES_TOGETHER = 16 * 1024 * 1024
 const BODY_REFUSED = {
@@ -118,6 +156,12 @@ const BODY_REFUSED = {
 
 function pathOf(request: HttpRequest): string {
   return request.url?.split('?')[0] ?? ''
+}
+
+/** As the client spelt it, so that addresses in answers reach the service by the same way. */
+function originOf(request: HttpRequest): string {
+  const scheme = 'encrypted' in request.socket ? 'https' : 'http'
+  return `${scheme}://${request.headers.host ?? String(request.headers[':authority'])}`
 }
 
 function toSignedRequest(request: HttpRequest) {

@@ -1,7 +1,9 @@
 import type { EdgeConfigurations, SourceRegistry, StreamRegistry } from '../../registry/index.ts'
 import type { Sources } from '../../ingest/index.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { InputOf, Member } from '../kinesis/input-schema.ts'
+import type { Caller } from '../auth/index.ts'
+import type { InputOf, Member } from '../aws/input-schema.ts'
+import type { MediaAnswer } from './media-answer.ts'
 
 /** What operations work with. */
 export type KinesisVideoService = {
@@ -16,17 +18,37 @@ export type KinesisVideoService = {
   readonly accountId: string
 }
 
-/** One operation of the API: `POST /<name with a small first letter>`, its input, what it does. */
-export type Operation = {
-  readonly name: string
-  readonly input: Member<unknown>
-  readonly handle: (input: never, service: KinesisVideoService) => Promise<object>
+/** One authenticated request. */
+export type Call = {
+  readonly service: KinesisVideoService
+  readonly caller: Caller
+  /** Scheme, host and port by which the client reached the service. */
+  readonly origin: string
+  /** Aborts when the client is gone or the API closes: for answers that go on. */
+  readonly gone: AbortSignal
 }
 
-export function defineOperation<M extends Member<unknown>>(
-  name: string,
-  input: M,
-  handle: (input: InputOf<M>, service: KinesisVideoService) => Promise<object>,
-): Operation {
-  return { name, input, handle }
+/** One operation of the API: where it is, its input, what it is about and what it does. */
+export type Operation = {
+  readonly name: string
+  /** `POST /<name with a small first letter>` but for a few. */
+  readonly path: string
+  readonly input: Member<unknown>
+  /** ARN of what policies are asked about; `*` for operations about nothing that exists. */
+  readonly resource: (input: never, service: KinesisVideoService) => string
+  readonly handle: (input: never, call: Call) => Promise<object | MediaAnswer>
+}
+
+export function defineOperation<M extends Member<unknown>>(operation: {
+  readonly name: string
+  readonly path?: string
+  readonly input: M
+  readonly resource: (input: InputOf<M>, service: KinesisVideoService) => string
+  readonly handle: (input: InputOf<M>, call: Call) => Promise<object | MediaAnswer>
+}): Operation {
+  const { name } = operation
+  return {
+    ...operation,
+    path: operation.path ?? `/${name.charAt(0).toLowerCase()}${name.slice(1)}`,
+  }
 }

@@ -1,18 +1,15 @@
-import { deleteEdgeConfiguration } from './delete-edge-configuration.ts'
-import { describeEdgeConfiguration } from './describe-edge-configuration.ts'
-import { listEdgeAgentConfigurations } from './list-edge-agent-configurations.ts'
+import { deleteEdgeConfiguration } from './edge/delete-edge-configuration.ts'
+import { describeEdgeConfiguration } from './edge/describe-edge-configuration.ts'
+import { listEdgeAgentConfigurations } from './edge/list-edge-agent-configurations.ts'
+import { startEdgeConfigurationUpdate } from './edge/start-edge-configuration-update.ts'
 import type { Operation } from './operation.ts'
-import { startEdgeConfigurationUpdate } from './start-edge-configuration-update.ts'
 
-/** By path: the API's operations are `POST /<name with a small first letter>`. */
+/** By path. */
 export const operations: ReadonlyMap<string, Operation> = new Map(
   [
     startEdgeConfigurationUpdate,
     describeEdgeConfiguration,
     deleteEdgeConfiguration,
     listEdgeAgentConfigurations,
-  ].map((operation) => [
-    `/${operation.name.charAt(0).toLowerCase()}${operation.name.slice(1)}`,
-    operation,
-  ]),
+  ].map((operation) => [operation.path, operation]),
 )

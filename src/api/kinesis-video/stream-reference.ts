@@ -1,6 +1,7 @@
 import { ServiceError } from '../../domain/errors.ts'
+import { epochMs } from '../../domain/time.ts'
 import type { StreamInfo } from '../../registry/index.ts'
-import { string } from '../kinesis/input-schema.ts'
+import { string } from '../aws/input-schema.ts'
 import type { KinesisVideoService } from './operation.ts'
 
 /** Members of every input that names a stream, by exactly one of them. */
@@ -34,10 +35,20 @@ export function findStream(
   )
 }
 
+/** What policies are asked about: the stream's ARN; what it would be when there is no such stream. */
+export function streamResource(
+  { StreamName, StreamARN }: { StreamName?: string | undefined; StreamARN?: string | undefined },
+  service: Pick<KinesisVideoService, 'registry' | 'region' | 'accountId'>,
+): string {
+  if (StreamName === undefined) return StreamARN ?? '*'
+  const info = service.registry.find(StreamName)
+  return toStreamArn(service, info ?? { name: StreamName, createdAt: epochMs(0) })
+}
+
 /** The last part is the creation time, so that a stream made again has another ARN. */
 export function toStreamArn(
   { region, accountId }: Pick<KinesisVideoService, 'region' | 'accountId'>,
-  { name, createdAt }: StreamInfo,
+  { name, createdAt }: Pick<StreamInfo, 'name' | 'createdAt'>,
 ): string {
   return `arn:aws:kinesisvideo:${region}:${accountId}:stream/${name}/${createdAt}`
 }

@@ -1,12 +1,9 @@
 import { ServiceError } from '../../domain/errors.ts'
-import { evaluate, parsePolicy, type Policy } from '../auth/index.ts'
+import { requireAllowed, type IdentityPolicies } from '../auth/index.ts'
 import { findConsumerByArn } from './consumer-address.ts'
 import type { KinesisService } from './operation.ts'
 import { openIterator } from './shard-iterator.ts'
 import { toStreamArn } from './stream-address.ts'
-
-/** What an access key may do; `null`: everything, as the owner. */
-export type IdentityPolicies = (accessKeyId: string) => Policy | null
 
 /** A policy cannot take away from its owner the operations that mend it. */
 const POLICY_OPERATIONS: ReadonlySet<string> = new Set([
@@ -15,11 +12,7 @@ const POLICY_OPERATIONS: ReadonlySet<string> = new Set([
   'DeleteResourcePolicy',
 ])
 
-/**
- * Lets a call pass when the caller's own policy or the resource's allows it and neither denies it.
- *
- * @throws `permission-denied`/`AccessDeniedException`
- */
+/** @throws `permission-denied`/`AccessDeniedException` */
 export function authorise(
   call: { readonly operation: string; readonly input: unknown; readonly accessKeyId: string },
   service: KinesisService,
@@ -28,27 +21,15 @@ export function authorise(
   const { operation, accessKeyId } = call
   const identity = identityOf(accessKeyId)
   if (identity === null && POLICY_OPERATIONS.has(operation)) return
-  const { accountId } = service
-  const resource = resourceOf(call.input as Input, service)
-  const user = `arn:aws:iam::${accountId}:user/${accessKeyId}`
-  const request = {
-    principals: [user, accountId, `arn:aws:iam::${accountId}:root`, accessKeyId],
+  const { arn, policies } = resourceOf(call.input as Input, service)
+  const question = {
+    accessKeyId,
     action: `kinesis:${operation}`,
-    resource: resource.arn,
+    resource: arn,
+    resourcePolicies: policies,
+    accountId: service.accountId,
   }
-  const own = identity === null ? 'allow' : evaluate([identity], request, 'identity')
-  const policies = resource.policies.map(parsePolicy).filter((policy) => 'statements' in policy)
-  const others = evaluate(policies, request, 'resource')
-  const denied = own === 'deny' || others === 'deny'
-  if (!denied && (own === 'allow' || others === 'allow')) return
-  const reason = denied
-    ? 'with an explicit deny'
-    : `because no policy allows the ${request.action} action`
-  throw new ServiceError(
-    'permission-denied',
-    'AccessDeniedException',
-    `User: ${user} is not authorized to perform: ${request.action} on resource: ${resource.arn} ${reason}`,
-  )
+  requireAllowed(question, identity)
 }
 
 type Input = {

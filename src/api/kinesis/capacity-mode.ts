@@ -1,5 +1,5 @@
 import { ServiceError } from '../../domain/errors.ts'
-import { integer, oneOf, required, structure } from './input-schema.ts'
+import { integer, oneOf, required, structure } from '../aws/input-schema.ts'
 import type { KinesisService } from './operation.ts'
 import { invalid } from './stream-address.ts'
 

@@ -1,5 +1,5 @@
 import { ServiceError } from '../../domain/errors.ts'
-import { string } from './input-schema.ts'
+import { string } from '../aws/input-schema.ts'
 import { invalid } from './stream-address.ts'
 
 export const channelArn = string({

@@ -1,6 +1,6 @@
 import { ServiceError } from '../../domain/errors.ts'
 import type { StreamConsumer } from '../../datastream/index.ts'
-import { string } from './input-schema.ts'
+import { string } from '../aws/input-schema.ts'
 import type { Call, KinesisService } from './operation.ts'
 import { invalid, streamArn, toStreamArn, toStreamName } from './stream-address.ts'
 

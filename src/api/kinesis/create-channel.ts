@@ -1,5 +1,5 @@
 import { channelsNotOffered } from './channels.ts'
-import { required, string, structure } from './input-schema.ts'
+import { required, string, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 
 /** CreateChannel: not offered, and says so. */

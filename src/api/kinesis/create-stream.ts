@@ -4,7 +4,13 @@ import {
   streamModeDetails,
   warmThroughput,
 } from './capacity-mode.ts'
-import { constraintFailure, integer, required, structure, validationError } from './input-schema.ts'
+import {
+  constraintFailure,
+  integer,
+  required,
+  structure,
+  validationError,
+} from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { invalid, streamName } from './stream-address.ts'
 import { refuseTooManyTags, tagMap } from './tags.ts'

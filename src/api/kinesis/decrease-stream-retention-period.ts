@@ -1,5 +1,5 @@
 import { refuseRetention, retentionHours } from './increase-stream-retention-period.ts'
-import { required, structure } from './input-schema.ts'
+import { required, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { invalid, streamMembers, toStreamName } from './stream-address.ts'
 

@@ -1,5 +1,5 @@
 import { ServiceError } from '../../domain/errors.ts'
-import { required, structure } from './input-schema.ts'
+import { required, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { findResource, resourceArn } from './resource-address.ts'
 

@@ -1,5 +1,5 @@
 import { ServiceError } from '../../domain/errors.ts'
-import { boolean, structure } from './input-schema.ts'
+import { boolean, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { streamMembers, toStreamName } from './stream-address.ts'
 

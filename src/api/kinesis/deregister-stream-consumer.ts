@@ -1,5 +1,5 @@
 import { consumerMembers, findConsumer } from './consumer-address.ts'
-import { structure } from './input-schema.ts'
+import { structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 
 /** DeregisterStreamConsumer: its subscriptions end; the answer comes when it is gone. */

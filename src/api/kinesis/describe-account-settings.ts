@@ -1,6 +1,6 @@
 import type { Commitment } from '../../datastream/index.ts'
-import type { Codec } from './codec.ts'
-import { structure } from './input-schema.ts'
+import type { Codec } from '../aws/codec.ts'
+import { structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 
 /** DescribeAccountSettings. */

@@ -1,5 +1,5 @@
 import { channelArn, channelNotFound } from './channels.ts'
-import { required, structure } from './input-schema.ts'
+import { required, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 
 /** DescribeChannel: there are no channels. */

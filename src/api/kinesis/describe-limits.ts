@@ -1,4 +1,4 @@
-import { structure } from './input-schema.ts'
+import { structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 
 /** The service's own default; nothing here refuses the next on-demand stream. */

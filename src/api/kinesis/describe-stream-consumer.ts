@@ -1,5 +1,5 @@
 import { consumerMembers, findConsumer, toConsumerMembers } from './consumer-address.ts'
-import { structure } from './input-schema.ts'
+import { structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { toStreamArn } from './stream-address.ts'
 

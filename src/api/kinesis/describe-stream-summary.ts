@@ -1,4 +1,4 @@
-import { structure } from './input-schema.ts'
+import { structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { streamMembers, toStreamName } from './stream-address.ts'
 import { countOpenShards, toStreamMembers, toWarmThroughput } from './stream-description.ts'

@@ -1,5 +1,5 @@
 import { SHARD_LEVEL_METRICS, type ShardLevelMetric } from '../../datastream/index.ts'
-import { list, oneOf, required, structure } from './input-schema.ts'
+import { list, oneOf, required, structure } from '../aws/input-schema.ts'
 import type { KinesisService } from './operation.ts'
 import { streamMembers, toStreamArn, toStreamName, type StreamAddress } from './stream-address.ts'
 

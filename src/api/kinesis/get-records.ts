@@ -1,5 +1,5 @@
 import { refuseDryRun } from './dry-run.ts'
-import { boolean, integer, required, string, structure } from './input-schema.ts'
+import { boolean, integer, required, string, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { toChildShards, toRecordMember } from './record-output.ts'
 import { openIterator, sealIterator } from './shard-iterator.ts'

@@ -1,5 +1,5 @@
 import { refuseDryRun } from './dry-run.ts'
-import { boolean, oneOf, required, structure, timestamp } from './input-schema.ts'
+import { boolean, oneOf, required, structure, timestamp } from '../aws/input-schema.ts'
 import { ITERATOR_TYPES, sequenceNumber, toStart } from './iterator-start.ts'
 import { defineOperation } from './operation.ts'
 import { sealIterator } from './shard-iterator.ts'

@@ -1,6 +1,6 @@
 import type { EpochMs } from '../../domain/time.ts'
 import type { IteratorStart } from '../../datastream/index.ts'
-import { string } from './input-schema.ts'
+import { string } from '../aws/input-schema.ts'
 import { invalid } from './stream-address.ts'
 
 export const ITERATOR_TYPES = [

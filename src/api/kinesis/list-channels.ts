@@ -1,4 +1,4 @@
-import { integer, structure } from './input-schema.ts'
+import { integer, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { nextToken } from './paging-token.ts'
 

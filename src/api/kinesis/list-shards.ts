@@ -1,5 +1,5 @@
 import type { EpochMs } from '../../domain/time.ts'
-import { integer, oneOf, required, structure, timestamp } from './input-schema.ts'
+import { integer, oneOf, required, structure, timestamp } from '../aws/input-schema.ts'
 import { defineOperation, type KinesisService } from './operation.ts'
 import { nextToken, openPage, sealPage } from './paging-token.ts'
 import { planShardFilter, SHARD_FILTER_TYPES, type ShardFilter } from './shard-filter.ts'

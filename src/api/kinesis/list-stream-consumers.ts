@@ -1,5 +1,5 @@
 import { toConsumerMembers } from './consumer-address.ts'
-import { integer, required, structure, timestamp } from './input-schema.ts'
+import { integer, required, structure, timestamp } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { nextToken, openPage, sealPage } from './paging-token.ts'
 import { invalid, refuseOtherGeneration, streamArn, toStreamName } from './stream-address.ts'

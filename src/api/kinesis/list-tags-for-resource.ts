@@ -1,4 +1,4 @@
-import { required, structure } from './input-schema.ts'
+import { required, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { findResource, resourceArn } from './resource-address.ts'
 import { toTagList } from './tags.ts'

@@ -1,4 +1,4 @@
-import { integer, structure } from './input-schema.ts'
+import { integer, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { streamMembers, toStreamName } from './stream-address.ts'
 import { MAX_TAGS, tagKey, toTagList } from './tags.ts'

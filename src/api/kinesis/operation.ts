@@ -1,10 +1,10 @@
 import type { DataStreams } from '../../datastream/index.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Caller } from '../auth/index.ts'
-import type { Codec } from './codec.ts'
+import type { Codec } from '../aws/codec.ts'
 import type { EventStream } from './event-stream.ts'
-import type { InputOf, Member } from './input-schema.ts'
-import type { TokenSealer } from './sealed-token.ts'
+import type { InputOf, Member } from '../aws/input-schema.ts'
+import type { TokenSealer } from '../aws/sealed-token.ts'
 
 /** What operations work with. */
 export type KinesisService = {

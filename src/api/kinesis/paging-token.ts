@@ -1,8 +1,8 @@
 import { ServiceError } from '../../domain/errors.ts'
 import type { EpochMs } from '../../domain/time.ts'
-import { string } from './input-schema.ts'
+import { string } from '../aws/input-schema.ts'
 import { invalid } from './stream-address.ts'
-import type { TokenSealer } from './sealed-token.ts'
+import type { TokenSealer } from '../aws/sealed-token.ts'
 
 const LIFETIME_MS = 300_000
 

@@ -1,6 +1,6 @@
 import { parseSequenceNumber } from '../../datastream/index.ts'
 import { refuseDryRun } from './dry-run.ts'
-import { boolean, structure } from './input-schema.ts'
+import { boolean, structure } from '../aws/input-schema.ts'
 import { sequenceNumber } from './iterator-start.ts'
 import { defineOperation, type KinesisService } from './operation.ts'
 import { recordMembers, refuseRecords, toRecordToPut } from './record-input.ts'

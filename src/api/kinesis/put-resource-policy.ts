@@ -1,4 +1,4 @@
-import { required, string, structure } from './input-schema.ts'
+import { required, string, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { parsePolicy } from '../auth/index.ts'
 import { findResource, resourceArn } from './resource-address.ts'

@@ -6,7 +6,7 @@ import {
   required,
   string,
   validationError,
-} from './input-schema.ts'
+} from '../aws/input-schema.ts'
 
 /** The largest MaxRecordSizeInKiB that a stream can have, in bytes. */
 const MAX_DATA_BYTES = 10_240 * 1024

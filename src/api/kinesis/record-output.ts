@@ -1,5 +1,5 @@
 import type { DataStreams, StoredRecord } from '../../datastream/index.ts'
-import type { Codec } from './codec.ts'
+import type { Codec } from '../aws/codec.ts'
 import { toHashKeyRange } from './stream-description.ts'
 
 export function toRecordMember(record: StoredRecord, codec: Codec) {

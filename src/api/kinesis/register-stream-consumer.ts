@@ -1,5 +1,5 @@
 import { consumerName, toConsumerMembers } from './consumer-address.ts'
-import { required, structure } from './input-schema.ts'
+import { required, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { streamArn, toStreamName } from './stream-address.ts'
 import { refuseTooManyTags, tagMap } from './tags.ts'

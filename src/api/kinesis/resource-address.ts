@@ -1,5 +1,5 @@
 import { findConsumerByArn, type NamedConsumer } from './consumer-address.ts'
-import { string } from './input-schema.ts'
+import { string } from '../aws/input-schema.ts'
 import type { KinesisService } from './operation.ts'
 import { toStreamName } from './stream-address.ts'
 

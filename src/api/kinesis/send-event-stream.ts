@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { HttpResponse } from '../http-server.ts'
-import { jsonCodec, type Codec } from './codec.ts'
+import { jsonCodec, type Codec } from '../aws/codec.ts'
 import { encodeFrame, EVENT_STREAM_TYPE, type EventStream } from './event-stream.ts'
 import type { WireError } from './errors.ts'
 

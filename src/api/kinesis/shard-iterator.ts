@@ -1,7 +1,7 @@
 import { ServiceError } from '../../domain/errors.ts'
 import { epochMs, type EpochMs } from '../../domain/time.ts'
 import type { ShardPosition } from '../../datastream/index.ts'
-import type { TokenSealer } from './sealed-token.ts'
+import type { TokenSealer } from '../aws/sealed-token.ts'
 
 const PURPOSE = 'shard-iterator'
 const LIFETIME_MS = 300_000

@@ -1,5 +1,5 @@
 import { refuseOnDemand } from './capacity-mode.ts'
-import { required, string, structure } from './input-schema.ts'
+import { required, string, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { shardId, streamMembers, toStreamName } from './stream-address.ts'
 

@@ -1,4 +1,4 @@
-import { oneOf, required, string, structure } from './input-schema.ts'
+import { oneOf, required, string, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { invalid, streamMembers, toStreamName } from './stream-address.ts'
 

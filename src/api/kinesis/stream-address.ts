@@ -1,6 +1,6 @@
 import { ServiceError } from '../../domain/errors.ts'
 import type { EpochMs } from '../../domain/time.ts'
-import { string } from './input-schema.ts'
+import { string } from '../aws/input-schema.ts'
 import type { KinesisService } from './operation.ts'
 
 export const streamName = string({ min: 1, max: 128, pattern: '[a-zA-Z0-9_.-]+' })

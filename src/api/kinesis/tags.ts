@@ -1,4 +1,4 @@
-import { map, string } from './input-schema.ts'
+import { map, string } from '../aws/input-schema.ts'
 import { invalid } from './stream-address.ts'
 
 /** Tags of one resource. */

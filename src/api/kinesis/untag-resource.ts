@@ -1,4 +1,4 @@
-import { list, required, structure } from './input-schema.ts'
+import { list, required, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { findResource, resourceArn } from './resource-address.ts'
 import { MAX_TAGS, tagKey, withoutTags } from './tags.ts'

@@ -1,5 +1,5 @@
 import { toSettings } from './describe-account-settings.ts'
-import { oneOf, required, structure } from './input-schema.ts'
+import { oneOf, required, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 
 /** UpdateAccountSettings: the commitment that unlocks warm throughput and 50 consumers per stream. */

@@ -1,4 +1,4 @@
-import { integer, required, structure } from './input-schema.ts'
+import { integer, required, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { streamArn, toStreamName } from './stream-address.ts'
 

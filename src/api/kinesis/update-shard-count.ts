@@ -1,6 +1,6 @@
 import { ServiceError } from '../../domain/errors.ts'
 import { refuseOnDemand } from './capacity-mode.ts'
-import { integer, oneOf, required, structure } from './input-schema.ts'
+import { integer, oneOf, required, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { streamMembers, toStreamArn, toStreamName } from './stream-address.ts'
 import { countOpenShards } from './stream-description.ts'

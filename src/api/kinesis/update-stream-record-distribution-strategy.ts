@@ -1,5 +1,5 @@
 import { distributionStrategy } from './capacity-mode.ts'
-import { required, structure } from './input-schema.ts'
+import { required, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { invalid, streamArn, toStreamName } from './stream-address.ts'
 

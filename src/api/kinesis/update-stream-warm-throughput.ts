@@ -1,5 +1,5 @@
 import { refuseWarmThroughput, warmThroughput } from './capacity-mode.ts'
-import { required, structure } from './input-schema.ts'
+import { required, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
 import { streamMembers, toStreamArn, toStreamName } from './stream-address.ts'
 import { toWarmThroughput } from './stream-description.ts'

@@ -43,6 +43,7 @@ export async function runKinesisVideoApi(secrets: ReadonlyMap<string, string> = 
     ...{ sources, pulls, region: 'us-west-2', accountId: '123456789012' },
     edgeConfigurations: createEdgeConfigurations(meta),
     secretOf: async (arn) => secrets.get(arn.slice(SECRET_ARN.length)) ?? null,
+    identityPolicies: () => null,
     accessKeys: (id) => (id === ACCESS_KEY.accessKeyId ? ACCESS_KEY.secretAccessKey : null),
   })
   const server = await startHttpServer({

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { cbor } from '@smithy/core/cbor'
-import { CborTime, decodeCbor, encodeCbor } from '../../../src/api/kinesis/cbor.ts'
+import { CborTime, decodeCbor, encodeCbor } from '../../../src/api/aws/cbor.ts'
 import { runKinesisApi } from './running-api.ts'
 import { call, CBOR_TYPE } from './signed-call.ts'
 

@@ -14,7 +14,7 @@ import {
   type StartingPosition,
   type SubscribeToShardEvent,
 } from '@aws-sdk/client-kinesis'
-import { encodeCbor, decodeCbor } from '../../../src/api/kinesis/cbor.ts'
+import { encodeCbor, decodeCbor } from '../../../src/api/aws/cbor.ts'
 import { ACCOUNT_ID, runKinesisApi, type ClientProtocol } from './running-api.ts'
 import { CBOR_TYPE, send } from './signed-call.ts'
 

@@ -1,8 +1,8 @@
-import type { EdgeConfiguration, StreamInfo } from '../../registry/index.ts'
-import type { SourceStatus } from '../../ingest/index.ts'
-import { boolean, integer, oneOf, required, string, structure } from '../kinesis/input-schema.ts'
-import type { KinesisVideoService } from './operation.ts'
-import { toStreamArn } from './stream-reference.ts'
+import type { EdgeConfiguration, StreamInfo } from '../../../registry/index.ts'
+import type { SourceStatus } from '../../../ingest/index.ts'
+import { boolean, integer, oneOf, required, string, structure } from '../../aws/input-schema.ts'
+import type { KinesisVideoService } from '../operation.ts'
+import { toStreamArn } from '../stream-reference.ts'
 
 const schedule = structure({
   ScheduleExpression: required(string({ min: 11, max: 100, pattern: '[^\\n]{11,100}' })),

@@ -1,18 +1,19 @@
-import { ServiceError } from '../../domain/errors.ts'
-import type { StreamInfo } from '../../registry/index.ts'
-import { required, structure, type InputOf } from '../kinesis/input-schema.ts'
+import { ServiceError } from '../../../domain/errors.ts'
+import type { StreamInfo } from '../../../registry/index.ts'
+import { required, structure, type InputOf } from '../../aws/input-schema.ts'
 import { edgeConfig, toEdgeRecord } from './edge-configuration.ts'
-import { defineOperation, type KinesisVideoService } from './operation.ts'
-import { findStream, invalid, streamReference } from './stream-reference.ts'
+import { defineOperation, type KinesisVideoService } from '../operation.ts'
+import { findStream, invalid, streamReference, streamResource } from '../stream-reference.ts'
 
 /**
  * Attaches a camera to a stream, or changes which: the secret's URL becomes the stream's source, and
  * this service the edge agent that records it.
  */
-export const startEdgeConfigurationUpdate = defineOperation(
-  'StartEdgeConfigurationUpdate',
-  structure({ ...streamReference, EdgeConfig: required(edgeConfig) }),
-  async (input, service) => {
+export const startEdgeConfigurationUpdate = defineOperation({
+  name: 'StartEdgeConfigurationUpdate',
+  input: structure({ ...streamReference, EdgeConfig: required(edgeConfig) }),
+  resource: streamResource,
+  handle: async (input, { service }) => {
     const info = findStream(service, input)
     const terms = input.EdgeConfig
     const former = service.edgeConfigurations.find(info.streamId)
@@ -29,7 +30,7 @@ export const startEdgeConfigurationUpdate = defineOperation(
     await service.edgeConfigurations.put(configuration)
     return toEdgeRecord(service, info, configuration)
   },
-)
+})
 
 type EdgeConfigInput = InputOf<typeof edgeConfig>
 

@@ -1,5 +1,5 @@
-import type { HttpRequest } from '../http-server.ts'
-import { invalid, parseStreamArn } from './stream-reference.ts'
+import type { HttpRequest } from '../../http-server.ts'
+import { invalid, parseStreamArn } from '../stream-reference.ts'
 
 /** What a PutMedia call says before its media (Kinesis Video Streams API, PutMedia, "URI Request Parameters"). */
 export type PutMediaHeaders = {

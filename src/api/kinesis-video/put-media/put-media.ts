@@ -1,14 +1,14 @@
 import type { ServerResponse } from 'node:http'
-import { ServiceError } from '../../domain/errors.ts'
+import { ServiceError } from '../../../domain/errors.ts'
 import {
   PutMediaSession,
   toAcknowledgementLine,
   type Acknowledgement,
   type IngestDeps,
   type LiveSessions,
-} from '../../ingest/index.ts'
-import type { HttpRequest, HttpResponse } from '../http-server.ts'
-import { readPutMediaHeaders, type PutMediaHeaders } from './put-media-headers.ts'
+} from '../../../ingest/index.ts'
+import type { HttpRequest, HttpResponse } from '../../http-server.ts'
+import type { PutMediaHeaders } from './put-media-headers.ts'
 
 /**
  * PutMedia: media comes in the request's body while acknowledgements go out in the answer's, one line
@@ -18,11 +18,11 @@ import { readPutMediaHeaders, type PutMediaHeaders } from './put-media-headers.t
  */
 export async function putMedia(
   deps: IngestDeps & { readonly sessions: LiveSessions },
+  headers: PutMediaHeaders,
   request: HttpRequest,
   response: HttpResponse,
   stopping: AbortSignal,
 ): Promise<void> {
-  const headers = readPutMediaHeaders(request)
   checkStream(deps, headers)
   const answer = response as ServerResponse // HTTP/2's compatibility API has the same calls
   const gone = new AbortController()

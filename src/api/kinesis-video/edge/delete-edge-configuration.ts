@@ -1,13 +1,14 @@
-import { structure } from '../kinesis/input-schema.ts'
+import { structure } from '../../aws/input-schema.ts'
 import { findEdgeConfiguration } from './describe-edge-configuration.ts'
-import { defineOperation } from './operation.ts'
-import { findStream, streamReference } from './stream-reference.ts'
+import { defineOperation } from '../operation.ts'
+import { findStream, streamReference, streamResource } from '../stream-reference.ts'
 
 /** Detaches the stream's camera. */
-export const deleteEdgeConfiguration = defineOperation(
-  'DeleteEdgeConfiguration',
-  structure(streamReference),
-  async (input, service) => {
+export const deleteEdgeConfiguration = defineOperation({
+  name: 'DeleteEdgeConfiguration',
+  input: structure(streamReference),
+  resource: streamResource,
+  handle: async (input, { service }) => {
     const info = findStream(service, input)
     findEdgeConfiguration(service, info)
     if (service.sources.find(info.name) !== null) await service.sources.delete(info.name)
@@ -15,4 +16,4 @@ export const deleteEdgeConfiguration = defineOperation(
     await service.edgeConfigurations.delete(info.streamId)
     return {}
   },
-)
+})

@@ -1,14 +1,15 @@
-import { ServiceError } from '../../domain/errors.ts'
-import type { EdgeConfiguration, StreamInfo } from '../../registry/index.ts'
-import { structure } from '../kinesis/input-schema.ts'
+import { ServiceError } from '../../../domain/errors.ts'
+import type { EdgeConfiguration, StreamInfo } from '../../../registry/index.ts'
+import { structure } from '../../aws/input-schema.ts'
 import { toEdgeAgentStatus, toEdgeRecord } from './edge-configuration.ts'
-import { defineOperation, type KinesisVideoService } from './operation.ts'
-import { findStream, streamReference } from './stream-reference.ts'
+import { defineOperation, type KinesisVideoService } from '../operation.ts'
+import { findStream, streamReference, streamResource } from '../stream-reference.ts'
 
-export const describeEdgeConfiguration = defineOperation(
-  'DescribeEdgeConfiguration',
-  structure(streamReference),
-  async (input, service) => {
+export const describeEdgeConfiguration = defineOperation({
+  name: 'DescribeEdgeConfiguration',
+  input: structure(streamReference),
+  resource: streamResource,
+  handle: async (input, { service }) => {
     const info = findStream(service, input)
     const configuration = findEdgeConfiguration(service, info)
     return {
@@ -16,7 +17,7 @@ export const describeEdgeConfiguration = defineOperation(
       EdgeAgentStatus: toEdgeAgentStatus(service.pulls.status(info.name)),
     }
   },
-)
+})
 
 /**
  * One whose source was removed by other means is none.

@@ -1,12 +1,12 @@
-import { integer, required, string, structure } from '../kinesis/input-schema.ts'
+import { integer, required, string, structure } from '../../aws/input-schema.ts'
 import { toEdgeRecord } from './edge-configuration.ts'
-import { defineOperation } from './operation.ts'
-import { invalid } from './stream-reference.ts'
+import { defineOperation } from '../operation.ts'
+import { invalid } from '../stream-reference.ts'
 
 /** The cameras of one edge agent, in order of their streams' names. */
-export const listEdgeAgentConfigurations = defineOperation(
-  'ListEdgeAgentConfigurations',
-  structure({
+export const listEdgeAgentConfigurations = defineOperation({
+  name: 'ListEdgeAgentConfigurations',
+  input: structure({
     HubDeviceArn: required(
       string({
         min: 1,
@@ -17,7 +17,8 @@ export const listEdgeAgentConfigurations = defineOperation(
     MaxResults: integer({ min: 1, max: 10 }),
     NextToken: string({ min: 0, max: 1024, pattern: '[a-zA-Z0-9+/=]*' }),
   }),
-  async ({ HubDeviceArn, MaxResults = DEFAULT_RESULTS, NextToken = '' }, service) => {
+  resource: () => '*',
+  handle: async ({ HubDeviceArn, MaxResults = DEFAULT_RESULTS, NextToken = '' }, { service }) => {
     const after = NextToken === '' ? '' : readToken(NextToken)
     const found = (await service.edgeConfigurations.list())
       .filter(({ terms }) => (terms as { HubDeviceArn: string }).HubDeviceArn === HubDeviceArn)
@@ -35,7 +36,7 @@ export const listEdgeAgentConfigurations = defineOperation(
       ...(found.length > page.length && { NextToken: toToken(page.at(-1)!.info!.name) }),
     }
   },
-)
+})
 
 const DEFAULT_RESULTS = 5
 
