@@ -33,6 +33,8 @@ export type Operation = {
   readonly name: string
   /** `POST /<name with a small first letter>` but for a few. */
   readonly path: string
+  /** What a user of the cloud's own service will find different, in one or two sentences; `null`: nothing. */
+  readonly differs: string | null
   readonly input: Member<unknown>
   /** ARN of what policies are asked about; `*` for operations about nothing that exists. */
   readonly resource: (input: never, service: KinesisVideoService) => string
@@ -42,6 +44,7 @@ export type Operation = {
 export function defineOperation<M extends Member<unknown>>(operation: {
   readonly name: string
   readonly path?: string
+  readonly differs: string | null
   readonly input: M
   readonly resource: (input: InputOf<M>, service: KinesisVideoService) => string
   readonly handle: (input: InputOf<M>, call: Call) => Promise<object | MediaAnswer>

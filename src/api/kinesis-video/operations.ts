@@ -4,12 +4,21 @@ import { listEdgeAgentConfigurations } from './edge/list-edge-agent-configuratio
 import { startEdgeConfigurationUpdate } from './edge/start-edge-configuration-update.ts'
 import type { Operation } from './operation.ts'
 
-/** By path. */
-export const operations: ReadonlyMap<string, Operation> = new Map(
-  [
+/** By API, as the SDKs divide them into clients. PutMedia is in none of them. */
+export const operationsByApi = {
+  control: [
     startEdgeConfigurationUpdate,
     describeEdgeConfiguration,
     deleteEdgeConfiguration,
     listEdgeAgentConfigurations,
-  ].map((operation) => [operation.path, operation]),
+  ],
+  media: [],
+  'archived media': [],
+} satisfies Readonly<Record<string, readonly Operation[]>>
+
+/** By path. */
+export const operations: ReadonlyMap<string, Operation> = new Map(
+  Object.values(operationsByApi)
+    .flat()
+    .map((operation) => [operation.path, operation]),
 )

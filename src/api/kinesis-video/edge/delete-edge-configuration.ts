@@ -6,6 +6,7 @@ import { findStream, streamReference, streamResource } from '../stream-reference
 /** Detaches the stream's camera. */
 export const deleteEdgeConfiguration = defineOperation({
   name: 'DeleteEdgeConfiguration',
+  differs: 'Takes effect at once.',
   input: structure(streamReference),
   resource: streamResource,
   handle: async (input, { service }) => {

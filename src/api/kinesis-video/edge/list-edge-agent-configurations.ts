@@ -6,6 +6,7 @@ import { invalid } from '../stream-reference.ts'
 /** The cameras of one edge agent, in order of their streams' names. */
 export const listEdgeAgentConfigurations = defineOperation({
   name: 'ListEdgeAgentConfigurations',
+  differs: null,
   input: structure({
     HubDeviceArn: required(
       string({

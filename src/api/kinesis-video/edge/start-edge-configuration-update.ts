@@ -11,6 +11,9 @@ import { findStream, invalid, streamReference, streamResource } from '../stream-
  */
 export const startEdgeConfigurationUpdate = defineOperation({
   name: 'StartEdgeConfigurationUpdate',
+  differs:
+    'This service is the edge agent: it pulls from the camera at once and records all the time. ' +
+    'FILE_URI and a recorder schedule are refused; uploader and deletion settings are kept without effect.',
   input: structure({ ...streamReference, EdgeConfig: required(edgeConfig) }),
   resource: streamResource,
   handle: async (input, { service }) => {
