@@ -57,6 +57,14 @@ export interface Archive extends AsyncDisposable {
     fragmentNumber: FragmentNumber | null,
     signal: AbortSignal,
   ): Promise<void>
+  /**
+   * What is written from now on, while it grows, also with a retention of 0. Who comes in the middle of
+   * a fragment gets it from its beginning when others follow already, or else begins with the next.
+   *
+   * Follows until the signal aborts (the iteration then rejects with its reason) or the iteration is
+   * left. Up to 16 MiB wait for a slow follower; then it gets `overrun` and the iteration ends.
+   */
+  follow(streamId: StreamId, signal: AbortSignal): Promise<AsyncIterableIterator<LiveEvent>>
   usage(streamId: StreamId): Promise<ArchiveUsage>
   /** The disk, what streams take of it, and when which limit is reached. */
   space(): Promise<ArchiveSpace>
@@ -182,6 +190,45 @@ export type Hold = HoldTerms & {
   readonly until: EpochMs | null
   readonly createdAt: EpochMs
 }
+
+/**
+ * A fragment is told as `begin`, `media`*, then `end` or `abandoned`; one at a time, in order of their
+ * numbers. Bytes are nobody's to write on.
+ */
+export type LiveEvent =
+  | {
+      readonly type: 'begin'
+      readonly fragmentNumber: FragmentNumber
+      readonly start: FragmentStart
+      /** The Tags ahead of the Cluster. */
+      readonly tags: Uint8Array
+      /**
+       * The one that ended before, persisted or not yet; `null`: none did since the archive was opened.
+       * When it is after the last one that a reader has, what is between comes from the archive.
+       */
+      readonly previous: FragmentNumber | null
+    }
+  | ({
+      readonly type: 'media'
+      readonly fragmentNumber: FragmentNumber
+      /** Whole elements: first the Cluster's start with its Timecode, then blocks. */
+      readonly bytes: Uint8Array
+    } & AppendedMedia)
+  | {
+      readonly type: 'end'
+      readonly fragmentNumber: FragmentNumber
+      readonly producerTags: Uint8Array | null
+    }
+  /** Also after `end`, when it could not be persisted. */
+  | {
+      readonly type: 'abandoned'
+      readonly fragmentNumber: FragmentNumber
+      readonly reason: string
+    }
+  /** It is in the archive; also one whose beginning was not told. */
+  | { readonly type: 'persisted'; readonly fragment: Fragment }
+  /** The follower was too slow: it reads on in the archive and follows anew. */
+  | { readonly type: 'overrun' }
 
 export type StoredFragment = {
   /** EBML, Segment start, Info and Tracks, exactly as the producer sent them. */

@@ -26,6 +26,7 @@ import type {
   FragmentWriter,
   Hold,
   HoldTerms,
+  LiveEvent,
   StoredFragment,
 } from './archive.ts'
 import { Catalogue, type FinishedChunk } from './catalogue.ts'
@@ -289,6 +290,12 @@ export class ChunkArchive implements Archive {
     const isShown = newest !== undefined && visibility?.showsFragment(newest) === true
     if (newestCounter > counter && isShown) return
     await state.waitFor(Math.max(counter, newestCounter), signal)
+  }
+
+  async follow(streamId: StreamId, signal: AbortSignal): Promise<AsyncIterableIterator<LiveEvent>> {
+    const state = await this.#state(streamId)
+    this.#stopping.signal.throwIfAborted()
+    return state.live.follow(signal)
   }
 
   async usage(streamId: StreamId): Promise<ArchiveUsage> {

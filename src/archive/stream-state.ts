@@ -3,6 +3,7 @@ import type { StreamId } from '../domain/stream.ts'
 import { createDeferred, type Deferred } from '../platform/deferred.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import { GapNotes } from './gap-mark.ts'
+import { LiveFeed } from './live-feed.ts'
 import { OldestFragments } from './oldest-fragments.ts'
 
 /** Where a stream's numbering goes on. */
@@ -32,6 +33,8 @@ export class StreamState {
   /** Why media is missing. */
   readonly gaps = new GapNotes()
   readonly oldest = new OldestFragments()
+  /** For who follows what is written. */
+  readonly live = new LiveFeed()
   #newest: readonly Fragment[] = []
   #windowIsAll = true
   readonly #waiters = new Set<Waiter>()
@@ -86,6 +89,7 @@ export class StreamState {
     for (const waiter of this.#waiters) {
       if (counterOf(fragment) > waiter.counter) waiter.deferred.resolve()
     }
+    this.live.persisted(fragment)
   }
 
   /** Resolves when a fragment with a higher counter is added; the newest known does not count. */
@@ -105,6 +109,7 @@ export class StreamState {
 
   rejectWaiters(reason: unknown): void {
     for (const { deferred } of this.#waiters) deferred.reject(reason)
+    this.live.fail(reason)
   }
 }
 

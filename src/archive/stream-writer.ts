@@ -109,6 +109,7 @@ export class StreamWriter implements FragmentWriter, Flushable {
     this.#state.gaps.begun({ server: serverTimestamp, producer: producerTimestamp })
     const { tags, number } = fragment
     this.#gather('data', fragment, [tags])
+    this.#state.live.begin(fragment)
     return number
   }
 
@@ -128,6 +129,7 @@ export class StreamWriter implements FragmentWriter, Flushable {
     fragment.producerEnd = info.producerEnd
     fragment.lastArrival = info.arrivedAt
     this.#gather('data', fragment, parts)
+    this.#state.live.append(fragment.number, parts, info)
     if (this.#queuedBytes >= FLUSH_BYTES) this.flush()
     else this.#deps.rounds.join(this)
   }
@@ -142,6 +144,7 @@ export class StreamWriter implements FragmentWriter, Flushable {
       fragment.hasProducerTags = producerTags !== null
       fragment.ending = { deferred: ending, at: this.#deps.clock.now() }
       this.#gather('end', fragment, producerTags === null ? [] : [producerTags])
+      this.#state.live.end(fragment.number, producerTags)
       this.flush()
     } catch (error) {
       ending.reject(error)
@@ -402,6 +405,7 @@ export class StreamWriter implements FragmentWriter, Flushable {
       server: fragment.start.serverTimestamp,
       producer: fragment.start.producerTimestamp,
     })
+    this.#state.live.abandon(fragment.number, reason)
     const stream = this.#deps.options.nameOf(this.#streamId)
     this.#deps.events.fragmentLost({
       ...{ stream, fragmentNumber: fragment.number, reason },

@@ -141,6 +141,9 @@ export class MemoryArchive implements Archive {
   }
 
   async waitAfter() {}
+  async follow(): Promise<never> {
+    throw new Error('not here')
+  }
   async usage() {
     return { chunks: 0, bytes: 0, oldest: null, newest: null }
   }
