@@ -8,18 +8,20 @@ import type { Clock } from '../platform/clock.ts'
  */
 export function untilDrained(
   publisher: { readonly queuedBytes: number } | undefined,
-  options: {
-    /** Default 4 MiB. */
-    readonly pauseAboveBytes?: number
-    readonly clock: Clock
-    readonly signal: AbortSignal
-  },
+  options: ThrottleOptions,
 ): Promise<void> | null {
   const { pauseAboveBytes = DEFAULT_PAUSE_ABOVE_BYTES, clock, signal } = options
   if (publisher === undefined || publisher.queuedBytes <= pauseAboveBytes) return null
   return (async () => {
     while (publisher.queuedBytes > pauseAboveBytes / 2) await clock.sleep(DRAIN_POLL_MS, signal)
   })()
+}
+
+export type ThrottleOptions = {
+  /** Default 4 MiB. */
+  readonly pauseAboveBytes?: number
+  readonly clock: Clock
+  readonly signal: AbortSignal
 }
 
 const DRAIN_POLL_MS = 20

@@ -2,14 +2,15 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { ServiceError } from '../../domain/errors.ts'
 import { createDeferred } from '../../platform/deferred.ts'
-import { untilDrained } from '../disk-throttle.ts'
+import { untilDrained, type ThrottleOptions } from '../disk-throttle.ts'
 import type { IngestDeps } from '../ingest-deps.ts'
 import type { LiveSessions, SessionEndReason } from '../live-sessions.ts'
 import type { LoginLimiter } from '../login-limiter.ts'
 import type { ChunkLimits } from './chunk-stream.ts'
 import { HANDSHAKE_BYTES, ServerHandshake } from './handshake.ts'
 import type { ReadPacer } from '../read-pacer.ts'
-import { RtmpSocket, SlowReaderError } from './rtmp-socket.ts'
+import { SlowReaderError } from '../peer-socket.ts'
+import { RtmpSocket } from './rtmp-socket.ts'
 import { RtmpRefusal, RtmpSession } from './session.ts'
 
 /**
@@ -23,11 +24,17 @@ export class RtmpConnection {
   readonly #session: RtmpSession
   readonly #over = new AbortController()
   #isAuthorised = false
+  readonly #throttling: ThrottleOptions
   readonly #ended = createDeferred<void>()
 
   constructor(socket: Socket, deps: RtmpConnectionDeps, options: RtmpConnectionOptions) {
     this.#deps = deps
     this.#options = options
+    this.#throttling = {
+      pauseAboveBytes: options.pauseAboveBytes,
+      clock: deps.clock,
+      signal: this.#over.signal,
+    }
     const handshake = new ServerHandshake(randomBytes(2 * HANDSHAKE_BYTES))
     this.#socket = new RtmpSocket(
       socket,
@@ -76,11 +83,7 @@ export class RtmpConnection {
   }
 
   #throttle(): Promise<void> | null {
-    return untilDrained(this.#session.publishing?.publisher, {
-      pauseAboveBytes: this.#options.pauseAboveBytes,
-      clock: this.#deps.clock,
-      signal: this.#over.signal,
-    })
+    return untilDrained(this.#session.publishing?.publisher, this.#throttling)
   }
 
   /**

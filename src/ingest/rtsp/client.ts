@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { EpochMs } from '../../domain/time.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { createDeferred, type Deferred } from '../../platform/deferred.ts'
+import { PeerSocket, SlowReaderError } from '../peer-socket.ts'
 import { PullError } from '../pull/pull.ts'
 import { ReadPacer } from '../read-pacer.ts'
 import { ClientAuthentication, type Credentials } from './client-authentication.ts'
@@ -14,8 +15,7 @@ import {
   type RtspRequest,
   type RtspResponse,
 } from './message.ts'
-import type { RtspItem, RtspLimits } from './message-reader.ts'
-import { RtspSocket, UnreadAnswers } from './rtsp-socket.ts'
+import { RtspReader, type RtspItem, type RtspLimits } from './message-reader.ts'
 
 /**
  * One connection to a camera: requests with their answers, authentication, and the frames between
@@ -24,7 +24,7 @@ import { RtspSocket, UnreadAnswers } from './rtsp-socket.ts'
 export class RtspClient {
   readonly #options: RtspClientOptions
   readonly #tcp: Socket
-  readonly #socket: RtspSocket
+  readonly #socket: PeerSocket<RtspItem>
   readonly #authentication: ClientAuthentication | null
   readonly #waiting = new Map<number, Deferred<RtspResponse>>()
   readonly #lost = new AbortController()
@@ -35,17 +35,15 @@ export class RtspClient {
     this.#tcp = tcp
     const { credentials, clock } = options
     this.#authentication = credentials === null ? null : new ClientAuthentication(credentials)
-    this.#socket = new RtspSocket(
+    this.#socket = new PeerSocket(
       tcp,
       { clock, pacer: new ReadPacer() },
+      new RtspReader(CAMERA_LIMITS),
       {
-        limits: CAMERA_LIMITS,
-        owner: {
-          take: (item, arrivedAt) => this.#take(item, arrivedAt),
-          throttle: () => options.throttle(),
-          leave: (error) => this.#lose(new PullError('peer-closed', 'The camera closed.', error)),
-          fail: (error) => this.#lose(toPullError(error)),
-        },
+        take: (item, arrivedAt) => this.#take(item, arrivedAt),
+        throttle: () => options.throttle(),
+        leave: (error) => this.#lose(new PullError('peer-closed', 'The camera closed.', error)),
+        fail: (error) => this.#lose(toPullError(error)),
       },
     )
   }
@@ -74,7 +72,7 @@ export class RtspClient {
 
   /** Reads are paced from here on. */
   expectMedia(): void {
-    this.#socket.expectMedia(CAMERA_LIMITS)
+    this.#socket.expectMedia()
   }
 
   /**
@@ -228,7 +226,7 @@ function toUnauthorised(credentials: Credentials | null): PullError {
 
 function toPullError(error: unknown): PullError {
   if (error instanceof PullError) return error
-  if (error instanceof UnreadAnswers) {
+  if (error instanceof SlowReaderError) {
     return new PullError('no-answer', 'The camera reads nothing of what it is told.')
   }
   return new PullError('protocol-error', 'The camera sends no RTSP.', error)

@@ -5,13 +5,13 @@ import { createDeferred } from '../../platform/deferred.ts'
 import type { IngestDeps } from '../ingest-deps.ts'
 import type { LiveSessions, SessionEndReason } from '../live-sessions.ts'
 import type { LoginLimiter } from '../login-limiter.ts'
+import { PeerSocket, SlowReaderError } from '../peer-socket.ts'
 import type { ReadPacer } from '../read-pacer.ts'
 import type { RtspAnswer } from './answer.ts'
-import { untilDrained } from '../disk-throttle.ts'
+import { untilDrained, type ThrottleOptions } from '../disk-throttle.ts'
 import { encodeFrame, encodeResponse, headerOf, type RtspRequest } from './message.ts'
-import type { RtspItem, RtspLimits } from './message-reader.ts'
+import { RtspReader, type RtspItem, type RtspLimits } from './message-reader.ts'
 import { RtspPublishSession } from './publish-session.ts'
-import { RtspSocket, UnreadAnswers } from './rtsp-socket.ts'
 import type { UdpPortRange } from './udp-ports.ts'
 
 /**
@@ -21,7 +21,8 @@ import type { UdpPortRange } from './udp-ports.ts'
 export class RtspConnection {
   readonly #deps: RtspConnectionDeps
   readonly #options: RtspConnectionOptions
-  readonly #socket: RtspSocket
+  readonly #reader = new RtspReader(STRANGER_LIMITS)
+  readonly #socket: PeerSocket<RtspItem>
   readonly #session: RtspPublishSession
   readonly #over = new AbortController()
   #isAuthorised = false
@@ -29,19 +30,22 @@ export class RtspConnection {
   #heardSinceTick = false
   #isClosed = false
   readonly #finishing = new Set<Promise<void>>()
+  readonly #throttling: ThrottleOptions
   readonly #ended = createDeferred<void>()
 
   constructor(socket: Socket, deps: RtspConnectionDeps, options: RtspConnectionOptions) {
     this.#deps = deps
     this.#options = options
-    this.#socket = new RtspSocket(socket, deps, {
-      limits: STRANGER_LIMITS,
-      owner: {
-        take: (item, arrivedAt) => this.#take(item, arrivedAt),
-        throttle: () => this.#throttle(),
-        leave: (error) => this.#close(error === null ? 'peer-closed' : 'connection-error'),
-        fail: (error) => this.#fail(error),
-      },
+    this.#throttling = {
+      pauseAboveBytes: options.pauseAboveBytes,
+      clock: deps.clock,
+      signal: this.#over.signal,
+    }
+    this.#socket = new PeerSocket(socket, deps, this.#reader, {
+      take: (item, arrivedAt) => this.#take(item, arrivedAt),
+      throttle: () => this.#throttle(),
+      leave: (error) => this.#close(error === null ? 'peer-closed' : 'connection-error'),
+      fail: (error) => this.#fail(error),
     })
     this.#session = new RtspPublishSession(
       {
@@ -50,7 +54,8 @@ export class RtspConnection {
         sendFrame: (channel, payload) => this.#socket.write(encodeFrame(channel, payload)),
         onPublishing: () => {
           this.#isAuthorised = true
-          this.#socket.expectMedia(PUBLISHER_LIMITS)
+          this.#reader.setLimits(PUBLISHER_LIMITS)
+          this.#socket.expectMedia()
         },
         onEnded: (finished) => this.#keep(finished),
       },
@@ -113,11 +118,7 @@ export class RtspConnection {
 
   /** When the disk is slower than the peer, the peer has to wait; `null` when it need not. */
   #throttle(): Promise<void> | null {
-    return untilDrained(this.#session.publishing?.publisher, {
-      pauseAboveBytes: this.#options.pauseAboveBytes,
-      clock: this.#deps.clock,
-      signal: this.#over.signal,
-    })
+    return untilDrained(this.#session.publishing?.publisher, this.#throttling)
   }
 
   /**
@@ -167,7 +168,7 @@ export class RtspConnection {
 
   #fail(error: unknown): void {
     if (this.#isClosed) return
-    if (error instanceof UnreadAnswers) {
+    if (error instanceof SlowReaderError) {
       this.#close('slow-reader')
     } else if (error instanceof ServiceError) {
       if (this.#session.publishing === null) this.#refuse('protocol-error', error.message)
@@ -202,7 +203,7 @@ export class RtspConnection {
     this.#keep(this.#session.end(reason))
     this.#over.abort()
     void Promise.all(this.#finishing).then(() => this.#ended.resolve())
-    if (options.lingers ?? false) this.#socket.closeGently()
+    if (options.lingers ?? false) void this.#socket.closeGently()
     else this.#socket.close()
   }
 }

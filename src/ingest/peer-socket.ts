@@ -1,34 +1,39 @@
 import type { Socket } from 'node:net'
-import type { EpochMs } from '../../domain/time.ts'
-import type { Clock } from '../../platform/clock.ts'
-import type { PacedReader, ReadPacer } from '../read-pacer.ts'
-import { RtspReader, type RtspItem, type RtspLimits } from './message-reader.ts'
+import type { EpochMs } from '../domain/time.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { PacedReader, ReadPacer } from './read-pacer.ts'
 
 /**
- * A socket that speaks RTSP, of a publisher or of a camera: hands on what comes, one by one, and
- * reads nothing while somebody is busy with it. Nothing that a peer sends throws out of here.
+ * A peer's socket under a protocol of messages, of a publisher or of a camera or server that we
+ * call: hands on what comes, one by one, and reads nothing while somebody is busy with it. Nothing
+ * that a peer sends throws out of here.
  */
-export class RtspSocket {
+export class PeerSocket<Item> {
   readonly #socket: Socket
-  readonly #deps: RtspSocketDeps
-  readonly #owner: RtspSocketOwner
-  readonly #reader: RtspReader
+  readonly #deps: PeerSocketDeps
+  readonly #framing: Framing<Item>
+  readonly #owner: PeerSocketOwner<Item>
   readonly #pacedReader: PacedReader
+  #receivedBytes = 0
   #isSuspended = false
   #hasMedia = false
+  /** Of the bytes that are being handled. */
+  #arrivedAt: EpochMs
   #gone: { readonly error: Error | null } | null = null
   #isClosed = false
 
   constructor(
     socket: Socket,
-    deps: RtspSocketDeps,
-    { limits, owner }: { readonly limits: RtspLimits; readonly owner: RtspSocketOwner },
+    deps: PeerSocketDeps,
+    framing: Framing<Item>,
+    owner: PeerSocketOwner<Item>,
   ) {
     this.#socket = socket
     this.#deps = deps
+    this.#framing = framing
     this.#owner = owner
-    this.#reader = new RtspReader(limits)
     this.#pacedReader = { socket, mayRead: () => !this.#isSuspended }
+    this.#arrivedAt = deps.clock.now()
     let error: Error | null = null
     socket.setNoDelay(true)
     socket.on('data', (bytes: Buffer) => this.#receive(bytes))
@@ -39,27 +44,26 @@ export class RtspSocket {
     })
   }
 
+  /** All that came; silence is when it stays the same. */
+  get receivedBytes(): number {
+    return this.#receivedBytes
+  }
+
   /** While nothing is read, silence says nothing about the peer. */
   get isSuspended(): boolean {
     return this.#isSuspended
   }
 
-  /** Bytes that belonged to nothing. */
-  get skippedBytes(): number {
-    return this.#reader.skippedBytes
-  }
-
-  /** Media comes from here on: reads are paced, and a lost place in the stream is looked for. */
-  expectMedia(limits: RtspLimits): void {
+  /** Media comes from here on: reads are paced. */
+  expectMedia(): void {
     this.#hasMedia = true
-    this.#reader.setLimits(limits)
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#isClosed || !this.#socket.writable) return
+    if (bytes.length === 0 || this.#isClosed || !this.#socket.writable) return
     this.#socket.write(bytes)
     // What we say is little: a peer that lets it pile up does not read at all.
-    if (this.#socket.writableLength > MAX_UNREAD_BYTES) this.#owner.fail(new UnreadAnswers())
+    if (this.#socket.writableLength > MAX_UNREAD_BYTES) this.#owner.fail(new SlowReaderError())
   }
 
   close(): void {
@@ -69,18 +73,21 @@ export class RtspSocket {
 
   /**
    * Lets the last answer arrive: closing at once would reset the connection while the peer still
-   * sends. What it sends is thrown away unparsed, and not for long.
+   * sends. What it sends is thrown away unparsed, and not for long. Resolves when it is closed.
    */
-  closeGently(): void {
+  async closeGently(): Promise<void> {
     this.#end()
     const gone = new AbortController()
     this.#socket.once('close', () => gone.abort())
+    if (this.#socket.closed) return
     this.#socket.resume()
     this.#socket.end()
-    this.#deps.clock.sleep(LINGER_MS, gone.signal).then(
-      () => this.#socket.destroy(),
-      () => undefined, // it has closed by itself
-    )
+    try {
+      await this.#deps.clock.sleep(LINGER_MS, gone.signal)
+      this.#socket.destroy()
+    } catch {
+      return // it has closed by itself
+    }
   }
 
   #end(): void {
@@ -90,9 +97,15 @@ export class RtspSocket {
 
   #receive(bytes: Buffer): void {
     if (this.#isClosed) return
-    this.#reader.push(bytes)
-    if (this.#isSuspended) return
-    this.#pump()
+    this.#receivedBytes += bytes.length
+    this.#arrivedAt = this.#deps.clock.now()
+    try {
+      this.#framing.push(bytes)
+    } catch (error) {
+      this.#owner.fail(error)
+      return
+    }
+    if (!this.#isSuspended) this.#pump()
     if (this.#hasMedia && !this.#isSuspended && !this.#isClosed) {
       this.#deps.pacer.pace(this.#pacedReader, bytes.length)
     }
@@ -100,17 +113,17 @@ export class RtspSocket {
 
   /** Hands on what has come until there is no more, or until something has to be waited for. */
   #pump(): void {
-    const arrivedAt = this.#deps.clock.now()
     try {
       while (!this.#isClosed) {
-        const item = this.#reader.next()
-        const wait = item === null ? this.#owner.throttle() : this.#owner.take(item, arrivedAt)
+        const item = this.#framing.next()
+        if (item === null) break
+        const wait = this.#owner.take(item, this.#arrivedAt) ?? this.#owner.throttle()
         if (wait !== null) {
           this.#suspendUntil(wait)
           return
         }
-        if (item === null) break
       }
+      this.#owner.handled?.()
     } catch (error) {
       this.#owner.fail(error)
     }
@@ -138,25 +151,34 @@ export class RtspSocket {
   }
 }
 
-export type RtspSocketOwner = {
+/** What tells one message from the next. */
+export type Framing<Item> = {
+  push(bytes: Uint8Array): void
+  /** `null` until more bytes come. */
+  next(): Item | null
+}
+
+export type PeerSocketOwner<Item> = {
   /** @returns a promise when nothing is to be read until it resolves */
-  take(item: RtspItem, arrivedAt: EpochMs): Promise<void> | null
-  /** Asked after all that was read; a promise as with `take`. */
+  take(item: Item, arrivedAt: EpochMs): Promise<void> | null
+  /** Asked after every item; a promise as with `take`. */
   throttle(): Promise<void> | null
+  /** All that was read is handled. */
+  handled?(): void
   /** The peer has closed, or the connection broke; nothing follows. */
   leave(error: Error | null): void
   /** What `take` threw, what its promise rejected with, or what the peer did to the framing. */
   fail(error: unknown): void
 }
 
-export type RtspSocketDeps = {
+export type PeerSocketDeps = {
   readonly clock: Clock
   readonly pacer: ReadPacer
 }
 
 /** The peer reads nothing of what we write. */
-export class UnreadAnswers extends Error {
-  override name = 'UnreadAnswers'
+export class SlowReaderError extends Error {
+  override name = 'SlowReaderError'
 }
 
 const MAX_UNREAD_BYTES = 64 * 1024
