@@ -1,4 +1,11 @@
-import { sampleRateOf, toAudioSpecificConfig } from './audio-specific-config.ts'
+import { ServiceError } from '../../domain/errors.ts'
+import {
+  channelConfigurationOf,
+  sampleRateIndexOf,
+  sampleRateOf,
+  toAudioSpecificConfig,
+  type AacConfig,
+} from './audio-specific-config.ts'
 
 /** One ADTS frame: a header and, as everybody writes it, one raw data block (ISO/IEC 14496-3 §1.A.2). */
 export type AdtsFrame = {
@@ -37,4 +44,39 @@ export function parseAdtsFrame(bytes: Uint8Array, offset: number): AdtsFrame | n
     channelConfiguration: ((header[2]! & 1) << 2) | (header[3]! >> 6),
   })
   return config === null ? null : { start: offset + headerBytes, end: offset + length, config }
+}
+
+const HEADER_BYTES = 7
+const MAX_FRAME_BYTES = 0x1fff
+
+/**
+ * The header of a raw data block, without CRC, in the layout above. SBR and PS are not signalled: their
+ * decoders find them in the block (ISO/IEC 14496-3 §1.6.5.3).
+ *
+ * @returns `null` when the block is longer than ADTS can say
+ * @throws ServiceError `invalid-argument`/`UnsupportedMedia` when ADTS has no words for the
+ *   configuration: other object types, rates or layouts of channels
+ */
+export function toAdtsHeader(config: AacConfig, blockBytes: number): Uint8Array | null {
+  const coreType = config.objectType === 5 || config.objectType === 29 ? 2 : config.objectType
+  const rateIndex = sampleRateIndexOf(config.sampleRateHz)
+  const layout = channelConfigurationOf(config.channels)
+  if (coreType > 4 || rateIndex === null || layout === null || layout > 7) {
+    throw new ServiceError(
+      'invalid-argument',
+      'UnsupportedMedia',
+      `ADTS does not carry AAC of object type ${config.objectType} with ${config.channels} channels at ${config.sampleRateHz} Hz.`,
+    )
+  }
+  const length = HEADER_BYTES + blockBytes
+  if (length > MAX_FRAME_BYTES) return null
+  return Uint8Array.of(
+    0xff,
+    0xf1, // MPEG-4, no CRC
+    ((coreType - 1) << 6) | (rateIndex << 2) | (layout >> 2),
+    ((layout & 3) << 6) | (length >> 11),
+    (length >> 3) & 0xff,
+    ((length & 7) << 5) | 0x1f, // fullness 7FF: not stated
+    0xfc,
+  )
 }

@@ -94,8 +94,8 @@ export function toAudioSpecificConfig(options: {
   readonly sampleRateHz: number
   readonly channelConfiguration: number
 }): Uint8Array | null {
-  const rateIndex = SAMPLE_RATES.indexOf(options.sampleRateHz)
-  if (rateIndex < 0) return null
+  const rateIndex = sampleRateIndexOf(options.sampleRateHz)
+  if (rateIndex === null) return null
   const bits = (options.objectType << 11) | (rateIndex << 7) | (options.channelConfiguration << 3)
   return Uint8Array.of(bits >> 8, bits & 0xff)
 }
@@ -103,6 +103,18 @@ export function toAudioSpecificConfig(options: {
 /** samplingFrequencyIndex to Hz; `null` for the reserved ones. */
 export function sampleRateOf(index: number): number | null {
   return SAMPLE_RATES[index] ?? null
+}
+
+/** Hz to samplingFrequencyIndex; `null` when there is no such rate. */
+export function sampleRateIndexOf(sampleRateHz: number): number | null {
+  const index = SAMPLE_RATES.indexOf(sampleRateHz)
+  return index < 0 ? null : index
+}
+
+/** The first of Table 1.19 with so many channels; `null` when none has. */
+export function channelConfigurationOf(channels: number): number | null {
+  const configuration = channels > 0 ? CHANNELS.indexOf(channels) : -1
+  return configuration < 0 ? null : configuration
 }
 
 function readStart(reader: BitReader): AacConfig & { readonly channelConfiguration: number } {
