@@ -4,7 +4,7 @@ import { MediaTimeline } from '../../src/ingest/media-timeline.ts'
 import { toAvcTrack } from '../../src/ingest/parameter-sets.ts'
 import type { PlacedSample } from '../../src/ingest/sample-times.ts'
 import { ManualClock } from '../support/manual-clock.ts'
-import { createRandom } from '../support/rtmp-fuzz.ts'
+import { createRandom } from '../support/fuzz.ts'
 import { AVC_CONFIG } from '../support/rtmp-client.ts'
 
 const START = 1_700_000_000_000

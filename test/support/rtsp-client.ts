@@ -10,7 +10,7 @@ import {
 import { RtspReader, type RtspItem } from '../../src/ingest/rtsp/message-reader.ts'
 import { rtpPacket } from '../ingest/rtp/recording-sink.ts'
 import { Recorder } from './recorder.ts'
-import { hex } from './rtmp-fuzz.ts'
+import { hex } from './fuzz.ts'
 
 /** A peer that says exactly what a test tells it to, right or wrong, over a real socket. */
 export class RtspTestClient {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { decodeAmf0, encodeAmf0 } from '../../../src/ingest/amf/amf0.ts'
 import { MalformedMediaError } from '../../../src/domain/errors.ts'
-import { expectSurvives, hex } from '../../support/rtmp-fuzz.ts'
+import { expectSurvives, hex } from '../../support/fuzz.ts'
 
 describe('decodeAmf0', () => {
   test.each([

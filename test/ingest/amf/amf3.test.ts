@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MalformedMediaError } from '../../../src/domain/errors.ts'
 import { decodeAmf0 } from '../../../src/ingest/amf/amf0.ts'
-import { expectSurvives, hex } from '../../support/rtmp-fuzz.ts'
+import { expectSurvives, hex } from '../../support/fuzz.ts'
 
 /** Behind AMF 0's marker for one value of AMF 3. */
 const decode = (text: string) => decodeAmf0(hex(`11 ${text}`))[0]

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MalformedMediaError } from '../../../src/domain/errors.ts'
 import { parseFlvAudio, readSoundFlags } from '../../../src/ingest/flv/audio-body.ts'
-import { expectSurvives, hex } from '../../support/rtmp-fuzz.ts'
+import { expectSurvives, hex } from '../../support/fuzz.ts'
 
 const nothing = { type: 'nothing', dropped: null }
 const config = (codec: string, record: string, trackId = 0) => ({

@@ -4,7 +4,7 @@ import { epochMs } from '../../../src/domain/time.ts'
 import { FlvIntake } from '../../../src/ingest/flv/flv-intake.ts'
 import { WrappingTimestamp } from '../../../src/ingest/wrapping-timestamp.ts'
 import { aacFrame, aacHeader, avcFrame, avcHeader } from '../../support/rtmp-client.ts'
-import { expectSurvives, hex } from '../../support/rtmp-fuzz.ts'
+import { expectSurvives, hex } from '../../support/fuzz.ts'
 
 const NOW = epochMs(1_000_000)
 

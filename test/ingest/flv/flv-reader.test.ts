@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MalformedMediaError } from '../../../src/domain/errors.ts'
 import { FlvReader, type FlvTag } from '../../../src/ingest/flv/flv-reader.ts'
-import { createRandom, expectSurvives, hex } from '../../support/rtmp-fuzz.ts'
+import { createRandom, expectSurvives, hex } from '../../support/fuzz.ts'
 import { flvFile } from './flv-file.ts'
 
 const MAX_TAG_BYTES = 1 << 16

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MalformedMediaError } from '../../../src/domain/errors.ts'
 import { parseFlvVideo } from '../../../src/ingest/flv/video-body.ts'
-import { expectSurvives, hex } from '../../support/rtmp-fuzz.ts'
+import { expectSurvives, hex } from '../../support/fuzz.ts'
 
 const nothing = { type: 'nothing', dropped: null }
 const config = (codec: string, record: string) => ({ type: 'config', codec, record: hex(record) })

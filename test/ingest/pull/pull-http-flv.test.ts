@@ -7,7 +7,7 @@ import { hashHex, parseAuthentication, toDigestResponse } from '../../../src/ing
 import { createDeferred } from '../../../src/platform/deferred.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { aacFrame, aacHeader, avcFrame, avcHeader } from '../../support/rtmp-client.ts'
-import { hex } from '../../support/rtmp-fuzz.ts'
+import { hex } from '../../support/fuzz.ts'
 import { untilTestEnds } from '../../support/scratch.ts'
 import { flvFile } from '../flv/flv-file.ts'
 import { startPull } from './pull-fixture.ts'

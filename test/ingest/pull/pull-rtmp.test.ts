@@ -15,7 +15,7 @@ import {
   RtmpClient,
   toMessage,
 } from '../../support/rtmp-client.ts'
-import { hex, mutations } from '../../support/rtmp-fuzz.ts'
+import { hex, mutations } from '../../support/fuzz.ts'
 import { serving, startPlayServer, type PlayPeer } from '../../support/rtmp-play-server.ts'
 import { untilTestEnds } from '../../support/scratch.ts'
 import { KEY, startFixture } from '../rtmp/rtmp-fixture.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MalformedMediaError } from '../../../src/domain/errors.ts'
 import { parseAggregate } from '../../../src/ingest/rtmp/aggregate.ts'
-import { expectSurvives, hex } from '../../support/rtmp-fuzz.ts'
+import { expectSurvives, hex } from '../../support/fuzz.ts'
 
 describe('parseAggregate (RTMP 1.0 §7.1.6)', () => {
   const AGGREGATE =

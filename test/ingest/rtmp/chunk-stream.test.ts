@@ -3,7 +3,7 @@ import { ChunkStreamReader, type RtmpMessage } from '../../../src/ingest/rtmp/ch
 import { toChunks } from '../../../src/ingest/rtmp/chunk-writer.ts'
 import { RtmpProtocolError } from '../../../src/ingest/rtmp/rtmp-error.ts'
 import { toChunk, toMessage } from '../../support/rtmp-client.ts'
-import { FUZZ_CASES, hex, mutations } from '../../support/rtmp-fuzz.ts'
+import { FUZZ_CASES, hex, mutations } from '../../support/fuzz.ts'
 
 const LIMITS = { maxMessageBytes: 1 << 20, maxPendingBytes: 1 << 21, maxChunkStreams: 8 }
 

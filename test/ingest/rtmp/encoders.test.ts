@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { encodeAmf0, type Amf0Answer } from '../../../src/ingest/amf/amf0.ts'
 import { isInstalled } from '../../support/installed.ts'
 import { avcFrame, avcHeader, handshake, RtmpClient, toMessage } from '../../support/rtmp-client.ts'
-import { hex } from '../../support/rtmp-fuzz.ts'
+import { hex } from '../../support/fuzz.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
 import { KEY, startFixture } from './rtmp-fixture.ts'
 

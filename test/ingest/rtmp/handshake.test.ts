@@ -11,7 +11,7 @@ import {
   type DigestScheme,
 } from '../../../src/ingest/rtmp/handshake-digest.ts'
 import { RtmpProtocolError } from '../../../src/ingest/rtmp/rtmp-error.ts'
-import { createRandom, FUZZ_CASES, mutations } from '../../support/rtmp-fuzz.ts'
+import { createRandom, FUZZ_CASES, mutations } from '../../support/fuzz.ts'
 
 function randomBytes(count: number, seed: number): Uint8Array {
   const random = createRandom(seed)

@@ -20,7 +20,7 @@ import {
   toChunk,
   toMessage,
 } from '../../support/rtmp-client.ts'
-import { hex, mutations } from '../../support/rtmp-fuzz.ts'
+import { hex, mutations } from '../../support/fuzz.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
 import { KEY, startFixture } from './rtmp-fixture.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { DecodeTimes, type PictureOrder } from '../../../src/ingest/rtp/decode-times.ts'
-import { createRandom } from '../../support/rtmp-fuzz.ts'
+import { createRandom } from '../../support/fuzz.ts'
 
 const FRAME = 3600
 

@@ -1,6 +1,6 @@
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { hex } from '../../support/rtmp-fuzz.ts'
+import { hex } from '../../support/fuzz.ts'
 import { inSequence, NOW, openIntake, type MadePacket } from './recording-sink.ts'
 
 function play(sdp: string, packets: Iterable<MadePacket>, lost: readonly number[] = []) {

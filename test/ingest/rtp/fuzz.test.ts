@@ -6,7 +6,7 @@ import { UnitBuffer } from '../../../src/ingest/rtp/depacketise/unit-buffer.ts'
 import { parseRtcp } from '../../../src/ingest/rtp/rtcp-packet.ts'
 import { parseRtpPacket } from '../../../src/ingest/rtp/rtp-packet.ts'
 import { isLengthPrefixed } from '../../../src/media/nal/nal-units.ts'
-import { createRandom, FUZZ_CASES, hex, mutations } from '../../support/rtmp-fuzz.ts'
+import { createRandom, FUZZ_CASES, hex, mutations } from '../../support/fuzz.ts'
 import { NOW, openIntake, rtpPacket } from './recording-sink.ts'
 
 type Format = {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parseAvcConfig } from '../../../src/media/nal/avc-config.ts'
-import { hex } from '../../support/rtmp-fuzz.ts'
+import { hex } from '../../support/fuzz.ts'
 import { inSequence, NOW, openIntake, rtpPacket, type MadePacket } from './recording-sink.ts'
 
 /** By libx264, 322x242; another by it, 64x64; and a third, 1920x1080. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parseHevcConfig } from '../../../src/media/nal/hevc-config.ts'
-import { hex } from '../../support/rtmp-fuzz.ts'
+import { hex } from '../../support/fuzz.ts'
 import { inSequence, NOW, openIntake, type MadePacket } from './recording-sink.ts'
 
 /** By libx265, 322x242; sps_max_num_reorder_pics is 2. */

@@ -13,7 +13,7 @@ import { demux, type DemuxedFile, type DemuxedPacket } from '../../playback/supp
 import { isInstalled } from '../../support/installed.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
 import { sharedMedia } from '../../support/shared-media.ts'
-import { createRandom } from '../../support/rtmp-fuzz.ts'
+import { createRandom } from '../../support/fuzz.ts'
 import { NOW, openIntake } from './recording-sink.ts'
 
 const FIXTURE = fileURLToPath(new URL('../../../fixtures/moving-shapes.mp4', import.meta.url))

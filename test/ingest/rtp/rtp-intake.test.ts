@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { epochMs } from '../../../src/domain/time.ts'
 import { parseRtcp, toWallMs } from '../../../src/ingest/rtp/rtcp-packet.ts'
 import { parseRtpPacket } from '../../../src/ingest/rtp/rtp-packet.ts'
-import { hex } from '../../support/rtmp-fuzz.ts'
+import { hex } from '../../support/fuzz.ts'
 import { NOW, openIntake, rtpPacket, type MadePacket } from './recording-sink.ts'
 
 const PCMU = 'm=audio 0 RTP/AVP 0\n'

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { parseAuthentication } from '../../../src/ingest/rtsp/digest.ts'
 import { parseMethods, parseSession } from '../../../src/ingest/rtsp/session-header.ts'
 import { parseTransports } from '../../../src/ingest/rtsp/transport-header.ts'
-import { expectSurvives, FUZZ_CASES } from '../../support/rtmp-fuzz.ts'
+import { expectSurvives, FUZZ_CASES } from '../../support/fuzz.ts'
 
 const TCP = { lower: 'tcp', profile: 'RTP/AVP', isMulticast: false }
 const UDP = { ...TCP, lower: 'udp' }

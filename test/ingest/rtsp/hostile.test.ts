@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { encodeFrame, encodeRequest } from '../../../src/ingest/rtsp/message.ts'
 import { H264_SDP, keyFrame, RtspTestClient, toIndexes } from '../../support/rtsp-client.ts'
-import { hex, mutations } from '../../support/rtmp-fuzz.ts'
+import { hex, mutations } from '../../support/fuzz.ts'
 import { KEY, startFixture } from './rtsp-fixture.ts'
 
 const SESSIONS = Number(process.env.TEST_FUZZ_CASES ?? 4_000) / 20

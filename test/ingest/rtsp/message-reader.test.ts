@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { encodeFrame, encodeRequest, encodeResponse } from '../../../src/ingest/rtsp/message.ts'
 import { RtspReader, type RtspLimits } from '../../../src/ingest/rtsp/message-reader.ts'
 import { RtspProtocolError } from '../../../src/ingest/rtsp/rtsp-error.ts'
-import { createRandom, expectSurvives, FUZZ_CASES, mutations } from '../../support/rtmp-fuzz.ts'
+import { createRandom, expectSurvives, FUZZ_CASES, mutations } from '../../support/fuzz.ts'
 
 const TOLERANT: RtspLimits = { maxHeaderBytes: 1024, maxBodyBytes: 4096, maxGarbageBytes: 100_000 }
 const STRICT: RtspLimits = { ...TOLERANT, maxGarbageBytes: 0 }

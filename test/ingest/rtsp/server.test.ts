@@ -6,7 +6,7 @@ import { headerOf } from '../../../src/ingest/rtsp/message.ts'
 import { parseTransports } from '../../../src/ingest/rtsp/transport-header.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { H264_SDP, keyFrame, RtspTestClient, toIndexes } from '../../support/rtsp-client.ts'
-import { hex } from '../../support/rtmp-fuzz.ts'
+import { hex } from '../../support/fuzz.ts'
 import { KEY, startFixture, UDP_PORTS } from './rtsp-fixture.ts'
 
 const urlOf = (port: number, stream = 'x') => `rtsp://127.0.0.1:${port}/live/${stream}?key=${KEY}`

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MalformedMediaError } from '../../../src/domain/errors.ts'
 import { parseSdp } from '../../../src/ingest/sdp/parse-sdp.ts'
-import { FUZZ_CASES, mutations } from '../../support/rtmp-fuzz.ts'
+import { FUZZ_CASES, mutations } from '../../support/fuzz.ts'
 
 /** In the manner of a Dahua camera: two medias and a back channel. */
 const CAMERA = `v=0

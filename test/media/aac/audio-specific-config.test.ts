@@ -4,7 +4,7 @@ import {
   parseAudioSpecificConfig,
   toAacCodecString,
 } from '../../../src/media/aac/audio-specific-config.ts'
-import { hex, mutations } from '../../support/rtmp-fuzz.ts'
+import { hex, mutations } from '../../support/fuzz.ts'
 
 describe('parseAudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1)', () => {
   test.each([

@@ -4,7 +4,7 @@ import {
   parseAv1SequenceHeader,
   toAv1Record,
 } from '../../../src/media/av1/av1-config.ts'
-import { expectSurvives, hex } from '../../support/rtmp-fuzz.ts'
+import { expectSurvives, hex } from '../../support/fuzz.ts'
 
 /** av1C records by FFmpeg 5.1, of the encoders named. */
 const RECORDS = {

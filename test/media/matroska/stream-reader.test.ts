@@ -20,7 +20,7 @@ import {
   unsigned,
 } from '../../../src/media/matroska/writer.ts'
 import { isInstalled } from '../../support/installed.ts'
-import { createRandom, mutations } from '../../support/rtmp-fuzz.ts'
+import { createRandom, mutations } from '../../support/fuzz.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
 import { sharedMedia } from '../../support/shared-media.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MalformedMediaError } from '../../../src/domain/errors.ts'
 import { parseAvcConfig, toAvcCodecString } from '../../../src/media/nal/avc-config.ts'
-import { hex, mutations } from '../../support/rtmp-fuzz.ts'
+import { hex, mutations } from '../../support/fuzz.ts'
 
 /** Written by libx264 through FFmpeg 5.1 from its test source, with the options named. */
 const X264 = {

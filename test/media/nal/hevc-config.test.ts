@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MalformedMediaError } from '../../../src/domain/errors.ts'
 import { parseHevcConfig, toHevcCodecString } from '../../../src/media/nal/hevc-config.ts'
-import { hex, mutations } from '../../support/rtmp-fuzz.ts'
+import { hex, mutations } from '../../support/fuzz.ts'
 
 /** Written by libx265 through FFmpeg 5.1 from its test source. */
 const MAIN =

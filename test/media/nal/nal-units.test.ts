@@ -7,7 +7,7 @@ import {
   lengthPrefixedNalUnits,
   startsWithStartCode,
 } from '../../../src/media/nal/nal-units.ts'
-import { hex, mutations } from '../../support/rtmp-fuzz.ts'
+import { hex, mutations } from '../../support/fuzz.ts'
 
 describe('length-prefixed NAL units (ISO/IEC 14496-15 §5.3.4.2)', () => {
   test.each([

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MalformedMediaError } from '../../../src/domain/errors.ts'
 import { parseVvcConfig } from '../../../src/media/nal/vvc-config.ts'
-import { hex } from '../../support/rtmp-fuzz.ts'
+import { hex } from '../../support/fuzz.ts'
 
 /** By hand from ISO/IEC 14496-15 §11.2.4.2: there is no encoder at hand. */
 const BEFORE_SUBLAYERS = 'ff 0010 5f 01 0233 00' // PTL, OLS 0, one sublayer, one constraint byte
