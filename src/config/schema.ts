@@ -173,6 +173,31 @@ export const configSchema = Type.Object(
         description: 'Rate at which stored media is read again to find damage; 0: not at all.',
       }),
     }),
+    archivedMedia: section({
+      maxCallsPerStream: Type.Integer({
+        default: 100,
+        minimum: 1,
+        maximum: 10_000,
+        description:
+          'Of GetMediaForFragmentList, GetClip and GetImages each: answered at a time; one more is ' +
+          'refused (ClientLimitExceededException).',
+      }),
+      clipMaxFragments: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
+        default: null,
+        description:
+          'GetClip ends a clip behind so many fragments (the service: 200); null: never.',
+      }),
+      clipMaxBytes: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
+        default: null,
+        description: 'GetClip ends a clip before so many stored bytes (100 MB); null: never.',
+      }),
+      imageWorkers: Type.Integer({
+        default: 1,
+        minimum: 1,
+        maximum: 64,
+        description: 'Threads that decode still images.',
+      }),
+    }),
     streams: Type.Array(
       Type.Object(
         {

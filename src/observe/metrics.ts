@@ -144,6 +144,30 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       'stream',
       'format',
     ]),
+    playbackFragments: counter('kinora_playback_sent_fragments_total', 'Fragments sent', [
+      'stream',
+      'format',
+    ]),
+    playbackFrames: counter('kinora_playback_sent_frames_total', 'Samples sent', [
+      'stream',
+      'format',
+    ]),
+    playbackFragmentsConsumed: counter(
+      'kinora_playback_archived_fragments_consumed_total',
+      'Archived fragments looked up (metadata) and read (media) for answers (ArchivedFragmentsConsumed)',
+      ['stream', 'bucket'],
+    ),
+    playbackCalls: counter(
+      'kinora_playback_calls_total',
+      'Calls for archived media (Requests, Success)',
+      ['operation', 'stream', 'outcome'],
+    ),
+    playbackCallSeconds: histogram(
+      'kinora_playback_call_seconds',
+      'Calls for archived media, until the answer begins (Latency)',
+      ['operation'],
+      [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
+    ),
     detectFrames: counter('kinora_detect_frames_total', 'Frames decoded and inferred', ['stream']),
     detectFramesSkipped: counter('kinora_detect_frames_skipped_total', 'Frames not inferred', [
       'stream',
