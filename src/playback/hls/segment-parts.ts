@@ -32,6 +32,21 @@ export function toSegmentParts(
   next: Fragment | null,
   stored: StoredFragment,
 ): readonly Uint8Array[] {
+  const tracks = toSegmentTracks(fragment, next, stored).filter(({ samples }) => samples.length > 0)
+  return toMediaSegment({ sequence: fragment.sequence, tracks })
+}
+
+/**
+ * The playable tracks of one stored fragment with decode times, for `toMediaSegment` (without those
+ * that are empty) and `toTsSegment`. Parameters as for {@link toSegmentParts}.
+ *
+ * @throws ServiceError `not-found`/`NoMedia` when all are empty
+ */
+export function toSegmentTracks(
+  fragment: Fragment,
+  next: Fragment | null,
+  stored: StoredFragment,
+): readonly SegmentTrack[] {
   const allSamples = toWallTimes(toSamples(stored.bytes, stored.tracks), fragment.producerTimestamp)
   const bounds = toBounds(fragment, next)
   const playable = toPlayableTracks(stored.tracks).map((track) => ({
@@ -41,18 +56,20 @@ export function toSegmentParts(
   const besideAudio = playable.some(
     ({ track, samples }) => track.audio !== null && samples.length > 0,
   )
-  const tracks = playable.flatMap(({ track, samples }): SegmentTrack[] => {
+  const tracks = playable.map(({ track, samples }): SegmentTrack => {
     const run =
       track.audio === null
         ? toVideoRun(samples, { ...bounds, besideAudio })
         : planAudioRun(samples, toAudioTiming(track, samples, bounds))
-    return run === null ? [] : [{ track, ...run }]
+    return { track, ...(run ?? EMPTY_RUN) }
   })
-  if (tracks.length === 0) {
+  if (tracks.every(({ samples }) => samples.length === 0)) {
     throw new ServiceError('not-found', 'NoMedia', 'The fragment holds nothing that can be played.')
   }
-  return toMediaSegment({ sequence: fragment.sequence, tracks })
+  return tracks
 }
+
+const EMPTY_RUN: TimedRun = { baseDecodeTime: 0, samples: [] }
 
 type Bounds = {
   readonly startMs: number
