@@ -1,10 +1,23 @@
 export {
   DIGEST_REALM,
+  MAX_TAGS,
+  STREAM_DEFAULTS,
   type DigestAlgorithm,
+  type NewStream,
+  type StorageTier,
+  type StreamChange,
   type StreamInfo,
   type StreamRegistry,
+  type Tags,
 } from './stream-registry.ts'
+export type { ImageGeneration, StreamNotification } from './media-delivery.ts'
 export { openStreamRegistry } from './meta-stream-registry.ts'
+export {
+  openChannelRegistry,
+  type ChannelChange,
+  type ChannelRegistry,
+  type SignalingChannel,
+} from './channel-registry.ts'
 export { openCredentials, type Credentials } from './credentials.ts'
 export type {
   NewSource,

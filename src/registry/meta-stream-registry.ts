@@ -3,43 +3,49 @@ import { ServiceError } from '../domain/errors.ts'
 import { parseStreamName, toStreamId, type StreamId } from '../domain/stream.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { MetaStore } from '../platform/meta-store.ts'
+import { NamedRows, newVersion } from './named-rows.ts'
 import {
   DIGEST_REALM,
+  MAX_TAGS,
+  STREAM_DEFAULTS,
   type DigestAlgorithm,
+  type NewStream,
+  type StreamChange,
   type StreamInfo,
   type StreamRegistry,
+  type Tags,
 } from './stream-registry.ts'
 
-type StreamRow = Omit<StreamInfo, 'streamId'> & {
-  readonly streamId: string
-  /** SHA-256 of the publish key, hex. Keys are random or at least 8 characters; never kept plain. */
-  readonly publishKeySha256: string
-  /** For digest authentication, which the key's hash cannot answer: see `publishDigest`. */
-  readonly publishDigests: Readonly<Record<DigestAlgorithm, string>>
-}
+/** As it is stored. Rows of before the Kinesis Video API count their versions and have no `Later`. */
+type StreamRow = Omit<StreamInfo, 'streamId' | 'version' | Later> &
+  Partial<Pick<StreamInfo, Later>> & {
+    readonly streamId: string
+    readonly version: string | number
+    /** SHA-256 of the publish key, hex. Keys are random or at least 8 characters; never kept plain. */
+    readonly publishKeySha256: string
+    /** For digest authentication, which the key's hash cannot answer: see `publishDigest`. */
+    readonly publishDigests: Readonly<Record<DigestAlgorithm, string>>
+  }
+type Later = keyof typeof STREAM_DEFAULTS
 
 const PREFIX = 'stream'
 const MAX_RETENTION_HOURS = 87_600
 const MIN_KEY_LENGTH = 8
 
-/** The registry on the MetaStore. All rows are kept in memory: streams are counted in hundreds. */
+/** The registry on the MetaStore. */
 export async function openStreamRegistry(meta: MetaStore, clock: Clock): Promise<StreamRegistry> {
-  const rows = new Map<string, StreamRow>()
-  for await (const { value } of meta.entries<StreamRow>({ prefix: [PREFIX] })) {
-    rows.set(value.name, value)
-  }
-  return new MetaStreamRegistry(meta, clock, rows)
+  return new MetaStreamRegistry(await NamedRows.open<StreamRow>(meta, PREFIX), clock)
 }
 
 class MetaStreamRegistry implements StreamRegistry {
-  readonly #meta: MetaStore
+  readonly #rows: NamedRows<StreamRow>
   readonly #clock: Clock
-  readonly #rows: Map<string, StreamRow>
+  readonly #names = new Map<string, string>()
 
-  constructor(meta: MetaStore, clock: Clock, rows: Map<string, StreamRow>) {
-    this.#meta = meta
-    this.#clock = clock
+  constructor(rows: NamedRows<StreamRow>, clock: Clock) {
     this.#rows = rows
+    this.#clock = clock
+    for (const { streamId, name } of rows.values()) this.#names.set(streamId, name)
   }
 
   list(): readonly StreamInfo[] {
@@ -47,99 +53,101 @@ class MetaStreamRegistry implements StreamRegistry {
   }
 
   find(name: string): StreamInfo | null {
-    const row = this.#rows.get(name)
-    return row === undefined ? null : toStreamInfo(row)
+    const row = this.#rows.find(name)
+    return row === null ? null : toStreamInfo(row)
   }
 
   findById(streamId: StreamId): StreamInfo | null {
-    for (const row of this.#rows.values()) if (row.streamId === streamId) return toStreamInfo(row)
-    return null
+    const name = this.#names.get(streamId)
+    return name === undefined ? null : this.find(name)
   }
 
   get(name: string): StreamInfo {
-    return toStreamInfo(this.#row(name))
+    return toStreamInfo(found(this.#rows.find(name), name))
   }
 
-  async create(options: {
-    name: string
-    retentionHours: number
-    quotaBytes?: number | null
-    publishKey?: string
-  }): Promise<{ readonly info: StreamInfo; readonly publishKey: string }> {
-    const name = parseStreamName(options.name)
-    checkRetention(options.retentionHours)
-    checkQuota(options.quotaBytes)
-    const publishKey = options.publishKey ?? randomBytes(18).toString('base64url')
+  async create(
+    stream: NewStream,
+  ): Promise<{ readonly info: StreamInfo; readonly publishKey: string }> {
+    const name = parseStreamName(stream.name)
+    checkRetention(stream.retentionHours)
+    checkQuota(stream.quotaBytes)
+    checkTags(stream.tags)
+    const publishKey = stream.publishKey ?? randomBytes(18).toString('base64url')
     checkPublishKey(publishKey)
     const createdAt = this.#clock.now()
     const row: StreamRow = {
       streamId: toStreamId(name, createdAt),
       name,
       createdAt,
-      retentionHours: options.retentionHours,
-      ...toQuota(options.quotaBytes),
-      version: 1,
+      retentionHours: stream.retentionHours,
+      ...toQuota(stream.quotaBytes),
+      version: newVersion(),
+      deviceName: stream.deviceName ?? null,
+      mediaType: stream.mediaType ?? null,
+      kmsKeyId: stream.kmsKeyId ?? null,
+      storageTier: stream.storageTier ?? 'HOT',
+      tags: stream.tags ?? {},
       ...toKeyHashes(name, publishKey),
     }
-    const created = await this.#meta.commit({
-      conditions: [{ key: [PREFIX, name], equals: null }],
-      puts: [{ key: [PREFIX, name], value: row }],
-    })
-    if (!created) {
+    if (!(await this.#rows.insert(row))) {
       throw new ServiceError('conflict', 'StreamExists', `A stream named ${name} exists already.`)
     }
-    this.#rows.set(name, row)
+    this.#names.set(row.streamId, name)
     return { info: toStreamInfo(row), publishKey }
   }
 
   async update(
     name: string,
-    change: { retentionHours?: number; quotaBytes?: number | null; publishKey?: string },
+    change: StreamChange | ((current: StreamInfo) => StreamChange),
   ): Promise<StreamInfo> {
-    const row = this.#row(name)
-    if (change.retentionHours !== undefined) checkRetention(change.retentionHours)
-    if (change.publishKey !== undefined) checkPublishKey(change.publishKey)
-    checkQuota(change.quotaBytes)
-    const { quotaBytes, ...kept } = row
-    const next: StreamRow = {
-      ...kept,
-      ...toQuota(change.quotaBytes === undefined ? quotaBytes : change.quotaBytes),
-      retentionHours: change.retentionHours ?? row.retentionHours,
-      ...(change.publishKey === undefined ? {} : toKeyHashes(name, change.publishKey)),
-      version: row.version + 1,
-    }
-    const updated = await this.#meta.commit({
-      conditions: [{ key: [PREFIX, name], equals: row }],
-      puts: [{ key: [PREFIX, name], value: next }],
-    })
-    if (!updated) {
-      throw new ServiceError('conflict', 'StreamChanged', `Stream ${name} changed meanwhile.`)
-    }
-    this.#rows.set(name, next)
-    return toStreamInfo(next)
+    const row = await this.#rows.change(name, (current) =>
+      changed(current, typeof change === 'function' ? change(toStreamInfo(current)) : change),
+    )
+    return toStreamInfo(found(row, name))
   }
 
   async delete(name: string): Promise<void> {
-    this.#row(name)
-    await this.#meta.commit({ deletes: [[PREFIX, name]] })
-    this.#rows.delete(name)
+    const { streamId } = this.get(name)
+    // A namesake that was made while this waited stays.
+    const check = (row: StreamRow) => void found(row.streamId === streamId ? row : null, name)
+    if (!(await this.#rows.remove(name, check))) throw notFound(name)
+    this.#names.delete(streamId)
   }
 
   acceptsPublishKey(name: string, key: string): boolean {
-    const expected = this.#rows.get(name)?.publishKeySha256 ?? NO_KEY
+    const expected = this.#rows.find(name)?.publishKeySha256 ?? NO_KEY
     return timingSafeEqual(sha256(key), Buffer.from(expected, 'hex'))
   }
 
   publishDigest(name: string, algorithm: DigestAlgorithm): string {
-    return this.#rows.get(name)?.publishDigests[algorithm] ?? NO_KEY
+    return this.#rows.find(name)?.publishDigests[algorithm] ?? NO_KEY
   }
+}
 
-  #row(name: string): StreamRow {
-    const row = this.#rows.get(name)
-    if (row === undefined) {
-      throw new ServiceError('not-found', 'StreamNotFound', `There is no stream named ${name}.`)
-    }
-    return row
+function found(row: StreamRow | null, name: string): StreamRow {
+  if (row !== null) return row
+  throw notFound(name)
+}
+
+function notFound(name: string): ServiceError {
+  return new ServiceError('not-found', 'StreamNotFound', `There is no stream named ${name}.`)
+}
+
+function changed(row: StreamRow, change: StreamChange): StreamRow {
+  const { publishKey, quotaBytes, ...plain } = change
+  if (change.retentionHours !== undefined) checkRetention(change.retentionHours)
+  if (publishKey !== undefined) checkPublishKey(publishKey)
+  checkQuota(quotaBytes)
+  checkTags(change.tags)
+  const { quotaBytes: formerQuota, ...kept } = row
+  const isOfTagsOnly = Object.keys(change).every((member) => member === 'tags')
+  return {
+    ...kept,
+    ...toQuota(quotaBytes === undefined ? formerQuota : quotaBytes),
+    ...plain,
+    ...(publishKey === undefined ? {} : toKeyHashes(row.name, publishKey)),
+    version: isOfTagsOnly ? row.version : newVersion(),
   }
 }
 
@@ -160,7 +168,12 @@ function toStreamInfo({
   publishDigests: _digests,
   ...row
 }: StreamRow): StreamInfo {
-  return { ...row, streamId: row.streamId as StreamId }
+  return {
+    ...STREAM_DEFAULTS,
+    ...row,
+    streamId: row.streamId as StreamId,
+    version: String(row.version),
+  }
 }
 
 function sha256(text: string): Buffer {
@@ -191,6 +204,16 @@ function checkQuota(bytes: number | null | undefined): void {
 
 function toQuota(quotaBytes: number | null | undefined): { readonly quotaBytes?: number } {
   return quotaBytes === undefined || quotaBytes === null ? {} : { quotaBytes }
+}
+
+function checkTags(tags: Tags = {}): void {
+  const count = Object.keys(tags).length
+  if (count <= MAX_TAGS) return
+  throw new ServiceError(
+    'limit-exceeded',
+    'TooManyTags',
+    `A resource has at most ${MAX_TAGS} tags, not ${count}.`,
+  )
 }
 
 function checkPublishKey(key: string): void {

@@ -1,3 +1,4 @@
+import { Turns } from '../../platform/turns.ts'
 import type { SourceInfo, SourceRegistry } from '../../registry/index.ts'
 import type { SessionEndReason } from '../live-sessions.ts'
 import { ConnectGate } from './connect-gate.ts'
@@ -30,8 +31,8 @@ class RunningSources implements Sources {
   readonly #deps: SourcesDeps
   readonly #loopDeps: SourceLoopDeps
   readonly #running = new Map<string, Running>()
-  /** The last step of every stream whose steps are under way: one after the other. */
-  readonly #steps = new Map<string, Promise<unknown>>()
+  /** By stream. */
+  readonly #turns = new Turns()
   readonly #unwatch: () => void
   #isStopping = false
 
@@ -40,7 +41,7 @@ class RunningSources implements Sources {
     const gate = new ConnectGate(deps.clock, { places: CONNECTS_AT_A_TIME, holdMs: HOLD_MS })
     this.#loopDeps = { ...deps, gate, settings: (stream) => deps.sources.settings(stream) }
     this.#unwatch = deps.sources.watch(
-      (stream) => void this.#inTurn(stream, () => this.#follow(stream)),
+      (stream) => void this.#turns.take(stream, () => this.#follow(stream)),
     )
     const enabled = deps.sources.list().filter((source) => source.enabled)
     const stepMs = Math.min(START_STEP_MS, START_SPREAD_MS / enabled.length)
@@ -57,11 +58,11 @@ class RunningSources implements Sources {
   }
 
   async settled(stream: string): Promise<void> {
-    await this.#steps.get(stream)
+    await this.#turns.settled(stream)
   }
 
   whileStopped<T>(stream: string, action: () => Promise<T>): Promise<T> {
-    return this.#inTurn(stream, async () => {
+    return this.#turns.take(stream, async () => {
       await this.#stop(stream, 'source-changed')
       try {
         return await action()
@@ -75,9 +76,9 @@ class RunningSources implements Sources {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopping = true
     this.#unwatch()
-    const streams = new Set([...this.#running.keys(), ...this.#steps.keys()])
+    const streams = new Set([...this.#running.keys(), ...this.#turns.keys])
     await Promise.all(
-      [...streams].map((stream) => this.#inTurn(stream, () => this.#stop(stream, 'shutdown'))),
+      [...streams].map((stream) => this.#turns.take(stream, () => this.#stop(stream, 'shutdown'))),
     )
   }
 
@@ -100,21 +101,6 @@ class RunningSources implements Sources {
   async #stop(stream: string, reason: SessionEndReason): Promise<void> {
     await this.#running.get(stream)?.loop.stop(reason)
     this.#running.delete(stream)
-  }
-
-  async #inTurn<T>(stream: string, step: () => Promise<T>): Promise<T> {
-    const before = this.#steps.get(stream) ?? Promise.resolve()
-    const turn = before.then(step)
-    const settled = turn.then(
-      () => undefined,
-      () => undefined, // its caller sees the failure
-    )
-    this.#steps.set(stream, settled)
-    try {
-      return await turn
-    } finally {
-      if (this.#steps.get(stream) === settled) this.#steps.delete(stream)
-    }
   }
 }
 

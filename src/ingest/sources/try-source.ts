@@ -1,6 +1,6 @@
 import { toStreamId } from '../../domain/stream.ts'
 import { epochMs } from '../../domain/time.ts'
-import type { SourceSettings } from '../../registry/index.ts'
+import { STREAM_DEFAULTS, type SourceSettings } from '../../registry/index.ts'
 import type { SessionDeps } from '../ingest-deps.ts'
 import { LiveSessions, type LiveSession } from '../live-sessions.ts'
 import type { Pull } from '../pull/pull.ts'
@@ -72,9 +72,10 @@ export async function trySource(
 }
 
 const STREAM = {
+  ...STREAM_DEFAULTS,
   streamId: toStreamId('test', 0),
   name: 'test',
   createdAt: epochMs(0),
   retentionHours: 0,
-  version: 1,
+  version: '1',
 }
