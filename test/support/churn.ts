@@ -14,16 +14,19 @@ export const CHURN_TIMEOUT_MS = 60_000 + 60 * CHURN_CYCLES
  * be where they were after the first tenth.
  *
  * @param cycle opens something, uses it, and resolves when nothing of it should be left
+ * @param options.removeMedia takes away what the cycles were to leave: the media that they stored
  */
 export async function expectNothingLeft(
   cycle: (index: number) => Promise<void>,
-  { directory }: { readonly directory: string },
+  options: { readonly directory: string; readonly removeMedia: () => Promise<void> },
 ): Promise<void> {
   const warmUp = Math.max(50, CHURN_CYCLES / 10)
   for (let i = 0; i < warmUp; i++) await cycle(i)
-  const before = await measure(directory)
+  await options.removeMedia()
+  const before = await measure(options.directory)
   for (let i = 0; i < CHURN_CYCLES; i++) await cycle(i)
-  const after = await measure(directory)
+  await options.removeMedia()
+  const after = await measure(options.directory)
 
   console.info(`churn of ${CHURN_CYCLES}: ${JSON.stringify({ before, after })}`)
   // A map that keeps one entry of a cycle would take a hundred bytes or more of each.

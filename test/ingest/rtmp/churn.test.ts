@@ -10,7 +10,8 @@ test(
   `${CHURN_CYCLES} publishers come and go, in order, cut off or refused, and leave nothing`,
   { timeout: CHURN_TIMEOUT_MS },
   async () => {
-    const { port, directory, sessions, event, observed } = await startFixture()
+    const { port, directory, sessions, event, observed, archive, streamId, stored } =
+      await startFixture()
     const first = await RtmpClient.publishing(port, NAME)
     first.media(VIDEO, 0, avcHeader())
     first.media(VIDEO, 0, avcFrame({ isKey: true }))
@@ -22,7 +23,8 @@ test(
         observed.recorder.items.length = 0
         const client = await RtmpClient.publishing(port, NAME)
         client.media(VIDEO, 0, avcHeader())
-        client.media(VIDEO, 0, avcFrame({ isKey: false })) // dropped: no file grows by it
+        client.media(VIDEO, 0, avcFrame({ isKey: index % 2 === 0 })) // else it is dropped
+        client.media(VIDEO, 40, avcFrame({ isKey: false }))
         if (index % 3 === 0) {
           client.call('FCUnpublish', 5, null, 'x')
           client.call('deleteStream', 6, null, 1)
@@ -35,7 +37,13 @@ test(
         await client.closed
         await event('sessionEnded')
       },
-      { directory },
+      {
+        directory,
+        removeMedia: async () => {
+          expect((await stored()).length).toBeGreaterThan(10)
+          await archive.remove(streamId)
+        },
+      },
     )
 
     expect(sessions.list()).toEqual([])
