@@ -1,11 +1,5 @@
 export { createHls } from './hls/hls.ts'
-export type {
-  ChildQuery,
-  Hls,
-  HlsOptions,
-  LiveOptions,
-  MediaSegment,
-  PlaybackRange,
-} from './hls/hls.ts'
+export type { ChildQuery, Hls, HlsOptions, LiveOptions, PlaybackRange } from './hls/hls.ts'
+export type { MediaSegment } from './hls/segment-reader.ts'
 export { createImages } from './image/index.ts'
 export type { ImageOptions, Images, ImagesOptions, StillImage } from './image/index.ts'

@@ -5,7 +5,7 @@ import type { StreamId } from '../../domain/stream.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Hls, MediaSegment } from '../../playback/index.ts'
 import type { StreamRegistry } from '../../registry/index.ts'
-import { ConnectionTurns } from './connection-turns.ts'
+import { ConnectionTurns } from '../connection-turns.ts'
 import { parsePlaylistQuery } from './query.ts'
 
 export type HlsRoutesOptions = {

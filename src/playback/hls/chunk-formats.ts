@@ -14,12 +14,24 @@ import { toInitId } from './init-id.ts'
 
 /** What the fragments of one chunk have in common. */
 export type ChunkFormat = {
+  /** Of all tracks together. */
   readonly initId: string
   /** RFC 6381. */
   readonly codecs: readonly string[]
+  /** Those that can be played, the video first. */
+  readonly tracks: readonly TrackFormat[]
   readonly resolution: { readonly widthPx: number; readonly heightPx: number } | null
   /** Measured on one fragment; `null` without video, or with one picture. */
   readonly frameRate: number | null
+}
+
+export type TrackFormat = {
+  readonly kind: 'video' | 'audio'
+  readonly codec: string
+  /** Of this track alone. */
+  readonly initId: string
+  readonly sampleRateHz: number | null
+  readonly channels: number | null
 }
 
 /** Chunks of about a month at ten minutes each; a few hundred bytes per chunk. */
@@ -87,13 +99,15 @@ export class ChunkFormats {
         `HLS carries H.264, H.265 and AAC; the stream holds ${stored.tracks.map((track) => track.codecId).join(', ') || 'nothing'}.`,
       )
     }
+    const trackFormats = tracks.map(toTrackFormat)
     const video = tracks.find((track) => track.video !== null)
     const times = toSamples(stored.bytes, stored.tracks)
       .filter((sample) => sample.trackNumber === video?.number)
       .map((sample) => sample.ptsMs)
     const format = {
       initId: toInitId(tracks),
-      codecs: tracks.map(toCodecString),
+      codecs: trackFormats.map(({ codec }) => codec),
+      tracks: trackFormats,
       resolution: video?.video ?? null,
       frameRate: toFrameRate(times),
     }
@@ -131,6 +145,16 @@ function isUnreadable(error: unknown): boolean {
 }
 
 const UNREADABLE: ReadonlySet<ErrorKind> = new Set(['data-loss', 'not-found', 'malformed-media'])
+
+function toTrackFormat(track: Track): TrackFormat {
+  return {
+    kind: track.audio === null ? 'video' : 'audio',
+    codec: toCodecString(track),
+    initId: toInitId([track]),
+    sampleRateHz: track.audio?.sampleRateHz ?? null,
+    channels: track.audio?.channels ?? null,
+  }
+}
 
 function toCodecString(track: Track): string {
   if (track.audio !== null) return toAacCodecString(parseAudioSpecificConfig(track.codecPrivate))

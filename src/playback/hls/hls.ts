@@ -1,19 +1,19 @@
 import type { Archive } from '../../archive/index.ts'
 import { ServiceError } from '../../domain/errors.ts'
-import { predecessorOf, type Fragment, type FragmentNumber } from '../../domain/fragment.ts'
+import type { Fragment, FragmentNumber } from '../../domain/fragment.ts'
 import type { StreamId } from '../../domain/stream.ts'
 import type { EpochMs } from '../../domain/time.ts'
 import { toInitSegment } from '../../media/fmp4/init-segment.ts'
 import { toMasterPlaylist } from '../../media/hls/master-playlist.ts'
 import { toMediaPlaylist, toTargetDuration } from '../../media/hls/media-playlist.ts'
-import { BytePool } from '../../platform/byte-pool.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { ChunkFormats, type ChunkFormat } from './chunk-formats.ts'
 import { parseInitId } from './init-id.ts'
 import { LiveNumbering } from './live-numbering.ts'
 import { listRange } from './range-listing.ts'
-import { toSegmentParts } from './segment-parts.ts'
 import { toBandwidth, toPlaylistSegments } from './segment-list.ts'
+import { toSegmentParts } from './segment-parts.ts'
+import { SegmentReader, type MediaSegment } from './segment-reader.ts'
 
 /**
  * HLS of the archive as fMP4, live and of any range: one segment per fragment, audio and video
@@ -48,12 +48,6 @@ export interface Hls {
   mediaSegment(streamId: StreamId, fragmentNumber: FragmentNumber): Promise<MediaSegment>
 }
 
-export type MediaSegment = {
-  readonly bytes: Uint8Array
-  /** To be called when nobody reads the bytes any more: their memory is used again. Need not be. */
-  readonly release: () => void
-}
-
 /** A stretch of producer time, `from <= t < to`; `to: null` is now. */
 export type PlaybackRange = { readonly from: EpochMs; readonly to: EpochMs | null }
 
@@ -71,8 +65,6 @@ export type HlsOptions = { readonly archive: Archive; readonly clock: Clock }
 const LIVE_SEGMENTS = 6
 /** How far back a live playlist looks, so that its target duration and bandwidth stay steady. */
 const LIVE_HISTORY = 32
-/** For a few viewers at once; a segment is half a megabyte as a rule. */
-const SPARE_MEMORY_BYTES = 32 * 1024 * 1024
 /** KVS: GetHLSStreamingSessionURL, LIVE: without fragments in this time there is nothing to play. */
 const LIVE_MAX_AGE_MS = 30_000
 const MAX_RANGE_MS = 24 * 3600 * 1000
@@ -80,7 +72,7 @@ const MAX_RANGE_MS = 24 * 3600 * 1000
 export function createHls({ archive, clock }: HlsOptions): Hls {
   const chunkFormats = new ChunkFormats(archive)
   const liveNumbering = new LiveNumbering()
-  const memory = new BytePool(SPARE_MEMORY_BYTES)
+  const segmentReader = new SegmentReader(archive)
 
   /** Behind the last chunk that cannot be read: a live playlist's numbers have no holes. */
   const newest = async (streamId: StreamId): Promise<Playable> => {
@@ -110,16 +102,6 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
     if (fragments.length === 0) throw noMedia('in this range')
     const formats = await chunkFormats.of(fragments)
     return { fragments: fragments.filter(({ place }) => formats.has(place.chunkId)), formats }
-  }
-
-  /** In one look-up, unless the fragment is not there; then `find` knows why. */
-  const findWithNext = async (streamId: StreamId, fragmentNumber: FragmentNumber) => {
-    const before = predecessorOf(fragmentNumber)
-    const [first, next] = before === null ? [] : await archive.after(streamId, before, 2)
-    if (first?.fragmentNumber === fragmentNumber) return { fragment: first, next: next ?? null }
-    const fragment = await archive.find(streamId, fragmentNumber)
-    if (fragment !== null) return { fragment, next: null }
-    throw new ServiceError('not-found', 'FragmentNotFound', 'No such fragment.')
   }
 
   const toSegments = ({ fragments, formats }: Playable, query: ChildQuery) =>
@@ -175,17 +157,8 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
 
     initSegment: (initId) => toInitSegment(parseInitId(initId)),
 
-    async mediaSegment(streamId, fragmentNumber) {
-      const { fragment, next } = await findWithNext(streamId, fragmentNumber)
-      const stored = await archive.read(fragment, memory)
-      try {
-        const parts = toSegmentParts(fragment, next, stored)
-        const bytes = gather(parts, memory)
-        return { bytes, release: () => memory.giveBack(bytes) }
-      } finally {
-        memory.giveBack(stored.bytes)
-      }
-    },
+    mediaSegment: (streamId, fragmentNumber) =>
+      segmentReader.read(streamId, fragmentNumber, toSegmentParts),
   }
 }
 
@@ -193,17 +166,6 @@ export function createHls({ archive, clock }: HlsOptions): Hls {
 type Playable = {
   readonly fragments: readonly Fragment[]
   readonly formats: ReadonlyMap<string, ChunkFormat>
-}
-
-/** In one piece: copying a segment's hundreds of samples takes less than sending them one by one. */
-function gather(parts: readonly Uint8Array[], memory: BytePool): Uint8Array {
-  const bytes = memory.take(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
 }
 
 function largest(formats: readonly ChunkFormat[]): ChunkFormat['resolution'] {

@@ -1,7 +1,7 @@
 import type { StoredFragment } from '../../archive/index.ts'
 import { ServiceError } from '../../domain/errors.ts'
 import type { Fragment } from '../../domain/fragment.ts'
-import type { EpochMs } from '../../domain/time.ts'
+import { rescaleTicks, type EpochMs } from '../../domain/time.ts'
 import type { Track } from '../../domain/track.ts'
 import { toMediaSegment, type SegmentTrack } from '../../media/fmp4/media-segment.ts'
 import { toFmp4Timescale, toPlayableTracks } from '../../media/fmp4/playable-track.ts'
@@ -34,6 +34,43 @@ export function toSegmentParts(
 ): readonly Uint8Array[] {
   const tracks = toSegmentTracks(fragment, next, stored).filter(({ samples }) => samples.length > 0)
   return toMediaSegment({ sequence: fragment.sequence, tracks })
+}
+
+/** What of a fragment a segment holds, and by which clock. */
+export type SegmentChoice = {
+  readonly kind: 'video' | 'audio'
+  /** Added to all times: from the producer's clock to another. */
+  readonly shiftMs: number
+}
+
+/**
+ * The same of one track alone. A playlist of one track lists every fragment: where the track is
+ * silent, the segment holds no sample.
+ */
+export function toTrackSegmentParts(
+  fragment: Fragment,
+  next: Fragment | null,
+  stored: StoredFragment,
+  { kind, shiftMs }: SegmentChoice,
+): readonly Uint8Array[] {
+  const tracks = toSegmentTracks(fragment, next, stored)
+    .filter(({ track }) => track.kind === kind)
+    .map((segment) => {
+      const isEmpty = segment.samples.length === 0
+      return isEmpty
+        ? { ...segment, baseDecodeTime: toTicks(segment, fragment.producerTimestamp + shiftMs) }
+        : toShifted(segment, shiftMs)
+    })
+  return toMediaSegment({ sequence: fragment.sequence, tracks })
+}
+
+/** The track, each of its times so much later. */
+export function toShifted(segment: SegmentTrack, shiftMs: number): SegmentTrack {
+  return { ...segment, baseDecodeTime: segment.baseDecodeTime + toTicks(segment, shiftMs) }
+}
+
+function toTicks({ track }: SegmentTrack, ms: number): number {
+  return rescaleTicks(ms, 1000, toFmp4Timescale(track))
 }
 
 /**
