@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { fileURLToPath } from 'node:url'
-import { parsePolicy, type Policy } from './api/auth/index.ts'
+import { parsePolicy, type AccessKeys, type Policy } from './api/auth/index.ts'
 import { registerConsole } from './api/console/index.ts'
 import {
   createAccess,
@@ -266,30 +266,32 @@ async function startParts(
   const images = keep(createImages({ archive, workers: 1 }))
   const hls = createHls({ archive, clock })
   const accessKeys = config.auth.accessKeys.length > 0 ? config.auth.accessKeys : [credentials]
+  const openHosts = ['localhost', '127.0.0.1', '[::1]', ...hostsOf(config)]
   const access = createAccess({
     adminToken: config.auth.adminToken,
     sealingKey,
-    openHosts: ['localhost', '127.0.0.1', '[::1]', ...hostsOf(config)],
+    openHosts,
     secureCookies: config.http.tlsCertFile !== null,
     clock,
   })
-  const secretOfKey = (id: string) =>
-    accessKeys.find(({ accessKeyId }) => accessKeyId === id)?.secretAccessKey ?? null
-  const identityPolicies = readPolicies(config)
+  const awsAccess = {
+    accessKeys: readAccessKeys(accessKeys),
+    openTo: config.auth.awsSignatures === 'off' ? openHosts : undefined,
+    identityPolicies: readPolicies(config),
+  }
+  if (awsAccess.openTo !== undefined) log.warn('calls of the AWS APIs are not authenticated')
   const kinesisVideo = createKinesisVideoApi({
     ...{ registry, archive, sessions, sources, pulls },
     edgeConfigurations: createEdgeConfigurations(meta),
     secretOf: createLocalSecrets(config.secrets),
-    accessKeys: secretOfKey,
-    identityPolicies,
+    ...awsAccess,
     region: config.aws.region,
     accountId: config.aws.accountId,
     ...observed,
   })
   const kinesis = createKinesisApi({
     dataStreams,
-    accessKeys: secretOfKey,
-    identityPolicies,
+    ...awsAccess,
     iteratorKey: sealingKey,
     region: config.aws.region,
     accountId: config.aws.accountId,
@@ -429,6 +431,19 @@ function readMasterKeys({ dataStreams }: Config, secret: string): MasterKeys {
     keys.set(keyId, Buffer.from(text, 'hex'))
   }
   return new MasterKeys(keys)
+}
+
+function readAccessKeys(keys: Config['auth']['accessKeys']): AccessKeys {
+  const terms = new Map(
+    keys.map(({ accessKeyId, secretAccessKey, sessionToken, expires }) => [
+      accessKeyId,
+      {
+        ...{ secretAccessKey, sessionToken },
+        expiresAt: expires === undefined ? undefined : Date.parse(expires),
+      },
+    ]),
+  )
+  return (accessKeyId) => terms.get(accessKeyId) ?? null
 }
 
 /** By access key. @throws ServiceError `invalid-argument`/`InvalidConfig` */

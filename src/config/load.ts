@@ -143,6 +143,13 @@ function crossCheck(config: Config): string[] {
       `http.host: ${config.http.host} is reachable from other machines; set auth.adminToken first`,
     )
   }
+  if (!isLoopback(config.http.host) && config.auth.awsSignatures === 'off') {
+    problems.push('auth.awsSignatures: off is for loopback only; set http.host to 127.0.0.1')
+  }
+  for (const [i, { sessionToken, expires }] of config.auth.accessKeys.entries()) {
+    if (expires !== undefined && (sessionToken === undefined || Number.isNaN(Date.parse(expires))))
+      problems.push(`auth.accessKeys.${i}.expires: must be a time, and needs a sessionToken`)
+  }
   if (config.publicUrl !== null && !URL.canParse(config.publicUrl)) {
     problems.push('publicUrl: is no URL')
   }

@@ -73,14 +73,28 @@ export const configSchema = Type.Object(
           {
             accessKeyId: Type.String({ pattern: '^[A-Za-z0-9]{16,128}$' }),
             secretAccessKey: Type.String({ minLength: 16 }),
+            sessionToken: Type.Optional(
+              Type.String({
+                minLength: 1,
+                maxLength: 4096,
+                description:
+                  'Makes the key one of temporary credentials: requests must carry this token too.',
+              }),
+            ),
+            expires: Type.Optional(
+              Type.String({
+                pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?Z$',
+                description: 'When the session token ends, such as 2027-01-31T12:00:00Z.',
+              }),
+            ),
             policy: Type.Optional(
               Type.Object(
                 {},
                 {
                   additionalProperties: true,
                   description:
-                    'IAM policy (Statement with Effect, Action, Resource) that says what the key ' +
-                    'may do with data streams; absent: everything.',
+                    'IAM policy (Statement with Effect, Action, Resource, Condition) that says what ' +
+                    'the key may do; absent: everything.',
                 },
               ),
             ),
@@ -94,6 +108,12 @@ export const configSchema = Type.Object(
             'in the data directory: see `kinora config credentials`.',
         },
       ),
+      awsSignatures: Type.Union([Type.Literal('required'), Type.Literal('off')], {
+        default: 'required',
+        description:
+          'required, or off: anybody who reaches the port may call the AWS-compatible APIs. Only on ' +
+          'loopback.',
+      }),
     }),
     aws: section({
       region: Type.String({ default: 'us-east-1', pattern: '^[a-z0-9-]+$' }),

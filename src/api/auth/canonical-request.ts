@@ -71,7 +71,7 @@ function canonicalQuery(query: readonly QueryParameter[]): string {
     .join('&')
 }
 
-export function headerOf(request: SignedRequest, name: string): string | null {
+export function headerOf(request: Pick<SignedRequest, 'headers'>, name: string): string | null {
   const value =
     request.headers[name] ?? (name === 'host' ? request.headers[':authority'] : undefined)
   if (value === undefined) return null

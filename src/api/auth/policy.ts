@@ -1,7 +1,10 @@
+import { parseGlob, type Facts, type Glob } from './glob.ts'
+import { parseCondition, type Condition } from './policy-condition.ts'
+
 /**
  * IAM policies as far as they are evaluated here: Effect, Principal, Action, Resource with their Not
- * forms and wildcards. A statement with a Condition that is not understood never allows and always
- * denies: the safe reading of what cannot be read.
+ * forms, wildcards and variables, and Condition. A statement with a condition or a variable that is
+ * not understood never allows and always denies: the safe reading of what cannot be read.
  */
 export type Policy = { readonly statements: readonly Statement[] }
 
@@ -10,9 +13,9 @@ type Statement = {
   readonly principals: Matcher | null
   readonly actions: Matcher
   readonly resources: Matcher
-  readonly conditional: boolean
+  readonly condition: Condition
 }
-type Matcher = { readonly patterns: readonly RegExp[]; readonly negated: boolean }
+type Matcher = { readonly globs: readonly Glob[]; readonly negated: boolean }
 
 export type AccessRequest = {
   /** ARN, account and key id of the caller: a statement may name any of them. */
@@ -20,6 +23,8 @@ export type AccessRequest = {
   /** Such as `kinesis:PutRecord`. */
   readonly action: string
   readonly resource: string
+  /** What conditions and variables ask for. */
+  readonly facts: Facts
 }
 
 /** @returns the policy, or in a word what is wrong with the text */
@@ -46,16 +51,16 @@ function parseStatement(raw: unknown): Statement | { readonly problem: string } 
   if (!isObject(raw)) return { problem: 'a Statement is not an object' }
   const { Effect } = raw
   if (Effect !== 'Allow' && Effect !== 'Deny') return { problem: 'Effect is not Allow or Deny' }
-  const actions = toMatcher(raw, 'Action', (name) => globOf(name.toLowerCase()))
-  const resources = toMatcher(raw, 'Resource', globOf)
+  const actions = toMatcher(raw, 'Action', (name) => parseGlob(name.toLowerCase()))
+  const resources = toMatcher(raw, 'Resource', parseGlob)
   if (actions === null) return { problem: 'a Statement has no Action' }
   if (resources === null) return { problem: 'a Statement has no Resource' }
   return {
     effect: Effect,
-    principals: toMatcher(raw, 'Principal', globOf),
+    principals: toMatcher(raw, 'Principal', parseGlob),
     actions,
     resources,
-    conditional: raw.Condition !== undefined,
+    condition: parseCondition(raw.Condition),
   }
 }
 
@@ -63,21 +68,15 @@ function parseStatement(raw: unknown): Statement | { readonly problem: string } 
 function toMatcher(
   statement: Readonly<Record<string, unknown>>,
   element: string,
-  toPattern: (text: string) => RegExp,
+  toGlob: (text: string) => Glob,
 ): Matcher | null {
   const negated = statement[element] === undefined
   const raw = statement[negated ? `Not${element}` : element]
   if (raw === undefined) return null
   // A principal may be {"AWS": [...]}; other kinds name services, which nobody here is.
   const values = isObject(raw) ? toList(raw.AWS ?? []) : toList(raw)
-  const patterns = values.filter((value) => typeof value === 'string').map(toPattern)
-  return { patterns, negated }
-}
-
-/** IAM: `*` stands for any characters, `?` for one. */
-function globOf(text: string): RegExp {
-  const escaped = text.replace(/[.+^${}()|[\]\\]/g, '\\$&')
-  return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's')
+  const globs = values.filter((value) => typeof value === 'string').map(toGlob)
+  return { globs, negated }
 }
 
 /**
@@ -92,26 +91,40 @@ export function evaluate(
 ): 'allow' | 'deny' | 'none' {
   let verdict: 'allow' | 'none' = 'none'
   for (const statement of policies.flatMap(({ statements }) => statements)) {
-    if (!speaksOf(statement, request, kind)) continue
+    const speaks = speaksOf(statement, request, kind)
+    if (speaks === false) continue
     if (statement.effect === 'Deny') return 'deny'
-    if (!statement.conditional) verdict = 'allow'
+    if (speaks === true) verdict = 'allow'
   }
   return verdict
 }
 
+/** `null` when it cannot be told. */
 function speaksOf(
-  { principals, actions, resources }: Statement,
+  { principals, actions, resources, condition }: Statement,
   request: AccessRequest,
   kind: 'identity' | 'resource',
-): boolean {
+): boolean | null {
+  const { facts } = request
+  const named: (boolean | null)[] = [matches(actions, [request.action.toLowerCase()], facts)]
   if (kind === 'resource') {
-    if (principals === null || !matches(principals, request.principals)) return false
+    named.push(principals !== null && matches(principals, request.principals, facts))
   }
-  return matches(actions, [request.action.toLowerCase()]) && matches(resources, [request.resource])
+  named.push(matches(resources, [request.resource], facts))
+  if (named.includes(false)) return false
+  const verdict = condition(facts)
+  if (verdict === 'fails') return false
+  return verdict === 'unknown' || named.includes(null) ? null : true
 }
 
-function matches({ patterns, negated }: Matcher, texts: readonly string[]): boolean {
-  return patterns.some((pattern) => texts.some((text) => pattern.test(text))) !== negated
+function matches(
+  { globs, negated }: Matcher,
+  texts: readonly string[],
+  facts: Facts,
+): boolean | null {
+  const outcomes = globs.flatMap((glob) => texts.map((text) => glob(text, facts)))
+  if (outcomes.includes(true)) return !negated
+  return outcomes.includes(null) ? null : negated
 }
 
 function toList(value: unknown): readonly unknown[] {

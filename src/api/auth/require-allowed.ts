@@ -1,4 +1,5 @@
 import { ServiceError } from '../../domain/errors.ts'
+import { toFacts, type Circumstances } from './circumstances.ts'
 import { evaluate, parsePolicy, type Policy } from './policy.ts'
 
 /** What an access key may do; `null`: everything, as the owner. */
@@ -13,6 +14,9 @@ export type AccessQuestion = {
   /** The resource's own, as JSON. */
   readonly resourcePolicies: readonly string[]
   readonly accountId: string
+  readonly circumstances: Circumstances
+  /** The resource's; absent: nobody knows them. */
+  readonly resourceTags?: () => Readonly<Record<string, string>>
 }
 
 /**
@@ -28,6 +32,7 @@ export function requireAllowed(question: AccessQuestion, identity: Policy | null
     principals: [user, accountId, `arn:aws:iam::${accountId}:root`, accessKeyId],
     action,
     resource,
+    facts: toFacts(question, user),
   }
   const own = identity === null ? 'allow' : evaluate([identity], request, 'identity')
   const policies = question.resourcePolicies

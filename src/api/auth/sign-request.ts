@@ -1,7 +1,12 @@
 import { createHmac } from 'node:crypto'
 import { canonicalRequest, sha256Hex, type SignedRequest } from './canonical-request.ts'
 
-export type AccessKey = { readonly accessKeyId: string; readonly secretAccessKey: string }
+export type AccessKey = {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  /** Of temporary credentials. */
+  readonly sessionToken?: string | undefined
+}
 
 /**
  * The headers that sign a request with AWS Signature Version 4: what the command line sends to the
@@ -20,7 +25,11 @@ export function signRequest(
   const { key, region, service } = options
   const date = options.now.toISOString().replace(/[-:]|\.\d{3}/g, '')
   const scope = [date.slice(0, 8), region, service, 'aws4_request']
-  const headers = { ...request.headers, 'x-amz-date': date }
+  const added = {
+    'x-amz-date': date,
+    ...(key.sessionToken === undefined ? {} : { 'x-amz-security-token': key.sessionToken }),
+  }
+  const headers = { ...request.headers, ...added }
   const names = Object.keys(headers).sort()
   const canonical = canonicalRequest({ ...request, headers }, names, sha256Hex(body))
   const toSign = ['AWS4-HMAC-SHA256', date, scope.join('/'), sha256Hex(canonical)].join('\n')
@@ -30,7 +39,7 @@ export function signRequest(
   )
   const signature = createHmac('sha256', signingKey).update(toSign).digest('hex')
   return {
-    'x-amz-date': date,
+    ...added,
     authorization:
       `AWS4-HMAC-SHA256 Credential=${key.accessKeyId}/${scope.join('/')}, ` +
       `SignedHeaders=${names.join(';')}, Signature=${signature}`,

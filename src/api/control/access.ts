@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { ServiceError } from '../../domain/errors.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { hostNameOf } from '../auth/index.ts'
 
 /**
  * Who may use the control API, the console and playback. With an admin token: its bearer, a console
@@ -55,7 +56,7 @@ export function createAccess(options: AccessOptions): Access {
 
   const isAdmin = (request: FastifyRequest) => {
     if (adminToken === null) {
-      if (!options.openHosts.includes(hostName(request))) {
+      if (!options.openHosts.includes(hostNameOf(request))) {
         throw new ServiceError(
           'permission-denied',
           'WrongHost',
@@ -93,11 +94,6 @@ export function createAccess(options: AccessOptions): Access {
     },
     playbackToken: (streamName, seconds) => seal('playback', streamName, seconds),
   }
-}
-
-function hostName(request: FastifyRequest): string {
-  const host = request.headers.host ?? (request.headers[':authority'] as string | undefined) ?? ''
-  return host.replace(/:[0-9]+$/, '').toLowerCase()
 }
 
 function readCookie(header: string | undefined, name: string): string | undefined {

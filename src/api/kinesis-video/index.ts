@@ -4,7 +4,8 @@ import { ServiceError } from '../../domain/errors.ts'
 import { epochMs } from '../../domain/time.ts'
 import type { IngestDeps, LiveSessions } from '../../ingest/index.ts'
 import {
-  createSignatureVerifier,
+  circumstancesOf,
+  createVerifier,
   requireAllowed,
   type AccessKeys,
   type Caller,
@@ -26,6 +27,8 @@ export type KinesisVideoApiParts = IngestDeps &
   KinesisVideoService & {
     readonly sessions: LiveSessions
     readonly accessKeys: AccessKeys
+    /** Hosts by which requests are taken without a signature; absent: every request is verified. */
+    readonly openTo?: readonly string[] | undefined
     readonly identityPolicies: IdentityPolicies
     /** A reader that takes nothing for so long is cut loose. */
     readonly readerStallMs?: number
@@ -42,11 +45,11 @@ export type KinesisVideoApi = {
 
 /** The Amazon Kinesis Video Streams API, its control and its data operations, on one address. */
 export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideoApi {
-  const { accessKeys, clock, log, metrics } = parts
+  const { clock, log, metrics } = parts
   const stopping = new AbortController()
   setMaxListeners(0, stopping.signal) // one per producer
   const answering = new Set<Promise<void>>()
-  const verifier = createSignatureVerifier({ service: 'kinesisvideo', accessKeys, clock })
+  const verifier = createVerifier('kinesisvideo', parts)
 
   const bodies = createBodyReader({
     maxBytes: MAX_BODY_BYTES,
@@ -92,6 +95,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
       'PutMedia',
       toStreamArn(parts, { name: stream, createdAt: epochMs(createdAt) }),
       caller,
+      request,
     )
     await putMedia(parts, headers, request, response, stopping.signal)
   }
@@ -104,7 +108,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     }
     const caller = verifier.verify(toSignedRequest(request), { kind: 'whole', body })
     const input = readInput(operation.input, parseBody(body), jsonCodec)
-    authorise(operation.name, operation.resource(input as never, parts), caller)
+    authorise(operation.name, operation.resource(input as never, parts), caller, request)
     const away = new AbortController()
     response.once('close', () => {
       // Most answers are over by then, and an abort per request is dear.
@@ -122,10 +126,18 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     response.end(JSON.stringify(output))
   }
 
-  function authorise(operation: string, resource: string, { accessKeyId }: Caller): void {
-    const action = `kinesisvideo:${operation}`
-    const question = { accessKeyId, action, resource, resourcePolicies: [] }
-    requireAllowed({ ...question, accountId: parts.accountId }, parts.identityPolicies(accessKeyId))
+  function authorise(
+    operation: string,
+    resource: string,
+    { accessKeyId }: Caller,
+    request: HttpRequest,
+  ): void {
+    const question = {
+      ...{ accessKeyId, action: `kinesisvideo:${operation}`, resource, resourcePolicies: [] },
+      accountId: parts.accountId,
+      circumstances: circumstancesOf(request, clock.now()),
+    }
+    requireAllowed(question, parts.identityPolicies(accessKeyId))
   }
 
   return {

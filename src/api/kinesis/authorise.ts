@@ -1,5 +1,5 @@
 import { ServiceError } from '../../domain/errors.ts'
-import { requireAllowed, type IdentityPolicies } from '../auth/index.ts'
+import { requireAllowed, type Circumstances, type IdentityPolicies } from '../auth/index.ts'
 import { findConsumerByArn } from './consumer-address.ts'
 import type { KinesisService } from './operation.ts'
 import { openIterator } from './shard-iterator.ts'
@@ -14,11 +14,16 @@ const POLICY_OPERATIONS: ReadonlySet<string> = new Set([
 
 /** @throws `permission-denied`/`AccessDeniedException` */
 export function authorise(
-  call: { readonly operation: string; readonly input: unknown; readonly accessKeyId: string },
+  call: {
+    readonly operation: string
+    readonly input: unknown
+    readonly accessKeyId: string
+    readonly circumstances: Circumstances
+  },
   service: KinesisService,
   identityOf: IdentityPolicies,
 ): void {
-  const { operation, accessKeyId } = call
+  const { operation, accessKeyId, circumstances } = call
   const identity = identityOf(accessKeyId)
   if (identity === null && POLICY_OPERATIONS.has(operation)) return
   const { arn, policies } = resourceOf(call.input as Input, service)
@@ -28,6 +33,8 @@ export function authorise(
     resource: arn,
     resourcePolicies: policies,
     accountId: service.accountId,
+    circumstances,
+    resourceTags: () => tagsOf(arn, service),
   }
   requireAllowed(question, identity)
 }
@@ -58,8 +65,8 @@ function iteratedStream(token: string | undefined, service: KinesisService): str
 }
 
 function policiesOf(arn: string, service: KinesisService): readonly string[] {
-  const stream = /:stream\/([^/]+)/.exec(arn)?.[1]
-  if (stream === undefined || !service.dataStreams.list().includes(stream)) return []
+  const stream = streamIn(arn)
+  if (stream === null || !service.dataStreams.list().includes(stream)) return []
   if (!arn.includes('/consumer/')) return toTexts(service.dataStreams.settings(stream).policy)
   try {
     return toTexts(findConsumerByArn(arn, service).consumer.policy)
@@ -67,6 +74,18 @@ function policiesOf(arn: string, service: KinesisService): readonly string[] {
     if (error instanceof ServiceError) return [] // not found: said by the operation
     throw error
   }
+}
+
+/** Of the stream, also when the call is about a consumer of it. */
+function tagsOf(arn: string, { dataStreams }: KinesisService): Readonly<Record<string, string>> {
+  const stream = streamIn(arn)
+  return stream === null || !dataStreams.list().includes(stream)
+    ? {}
+    : dataStreams.settings(stream).tags
+}
+
+function streamIn(arn: string): string | null {
+  return /:stream\/([^/]+)/.exec(arn)?.[1] ?? null
 }
 
 function toTexts(policy: string | null): readonly string[] {

@@ -4,7 +4,12 @@ import type { DataStreams } from '../../datastream/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { createSignatureVerifier, type AccessKeys, type IdentityPolicies } from '../auth/index.ts'
+import {
+  circumstancesOf,
+  createVerifier,
+  type AccessKeys,
+  type IdentityPolicies,
+} from '../auth/index.ts'
 import type { HttpRequest, HttpResponse } from '../http-server.ts'
 import { authorise } from './authorise.ts'
 import { cborCodec, jsonCodec, type Codec } from '../aws/codec.ts'
@@ -20,6 +25,8 @@ import { createTokenSealer } from '../aws/sealed-token.ts'
 export type KinesisApiParts = {
   readonly dataStreams: DataStreams
   readonly accessKeys: AccessKeys
+  /** Hosts by which requests are taken without a signature; absent: every request is verified. */
+  readonly openTo?: readonly string[] | undefined
   /** Default: every key may do everything. */
   readonly identityPolicies?: IdentityPolicies
   readonly clock: Clock
@@ -61,11 +68,11 @@ type StreamedAnswer = { readonly codec: Codec; readonly stream: EventStream }
 
 /** The Amazon Kinesis Data Streams API over a store of records. */
 export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
-  const { dataStreams, accessKeys, clock, metrics, log, region, accountId } = parts
+  const { dataStreams, clock, metrics, log, region, accountId } = parts
   const identityOf = parts.identityPolicies ?? (() => null)
   const sealer = createTokenSealer(parts.iteratorKey)
   const service: KinesisService = { dataStreams, clock, sealer, region, accountId }
-  const verifier = createSignatureVerifier({ service: 'kinesis', accessKeys, clock })
+  const verifier = createVerifier('kinesis', parts)
   const bodies = createBodyReader({
     maxBytes: MAX_BODY_BYTES,
     maxBytesTogether: MAX_BODY_BYTES_TOGETHER,
@@ -91,7 +98,12 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
       const caller = verifier.verify(toSignedRequest(request), { kind: 'whole', body })
       const input = readInput(operation.input, raw, codec)
       const { accessKeyId } = caller
-      authorise({ operation: operation.name, input, accessKeyId }, service, identityOf)
+      const circumstances = circumstancesOf(request, clock.now())
+      authorise(
+        { operation: operation.name, input, accessKeyId, circumstances },
+        service,
+        identityOf,
+      )
       const output = await operation.handle(input as never, { service, codec, caller, gone })
       return output instanceof EventStream
         ? { codec, stream: output }

@@ -3,6 +3,8 @@ import { SignatureV4 } from '@smithy/signature-v4'
 import { createHash, createHmac } from 'node:crypto'
 import {
   createSignatureVerifier,
+  createVerifier,
+  signRequest,
   type SignedPayload,
   type SignedRequest,
 } from '../../../src/api/auth/index.ts'
@@ -16,7 +18,7 @@ const NOW = Date.UTC(2015, 7, 30, 12, 36, 0)
 const EMPTY: SignedPayload = { kind: 'whole', body: new Uint8Array(0) }
 
 function verifierOf(service: string, now = NOW) {
-  const accessKeys = (id: string) => (id === KEY.accessKeyId ? KEY.secretAccessKey : null)
+  const accessKeys = (id: string) => (id === KEY.accessKeyId ? KEY : null)
   return createSignatureVerifier({ service, accessKeys, clock: new ManualClock(now) })
 }
 
@@ -58,11 +60,11 @@ async function signed(
   }
 }
 
-async function presigned(expiresIn: number) {
+async function presigned(expiresIn: number, credentials: typeof KEY = KEY) {
   const signer = new SignatureV4({
     service: 'kinesis',
     region: 'eu-west-3',
-    credentials: KEY,
+    credentials,
     sha256: Sha256,
   })
   const request = {
@@ -295,6 +297,101 @@ describe('presigned requests', () => {
 
     expect(() => verifierOf('kinesis').verify(request, EMPTY)).toThrow(
       /X-Amz-Credential.*X-Amz-Signature.*X-Amz-SignedHeaders.*X-Amz-Date.*X-Amz-Expires/,
+    )
+  })
+})
+
+describe('temporary credentials', () => {
+  const SESSION = { ...KEY, sessionToken: 'a token', expiresAt: NOW + 1000 }
+  const verify = (request: SignedRequest, payload: SignedPayload, now = NOW) =>
+    createSignatureVerifier({
+      service: 'kinesis',
+      accessKeys: () => SESSION,
+      clock: new ManualClock(now),
+    }).verify(request, payload)
+
+  test('hold with their token, signed by the SDK, until they end', async () => {
+    const { request, payload } = await signed({}, SESSION)
+
+    expect(request.headers).toMatchObject({ 'x-amz-security-token': 'a token' })
+    expect(verify(request, payload)).toEqual({ accessKeyId: KEY.accessKeyId })
+    expect(() => verify(request, payload, NOW + 1000)).toThrow(
+      expect.objectContaining({ code: 'ExpiredTokenException' }),
+    )
+  })
+
+  test('hold with a token that is not signed, as the C producer sends it', async () => {
+    const { request, payload } = await signed()
+    const headers = { ...request.headers, 'x-amz-security-token': 'a token' }
+
+    expect(verify({ ...request, headers }, payload)).toEqual({ accessKeyId: KEY.accessKeyId })
+  })
+
+  test.each([{}, { 'x-amz-security-token': 'another' }, { 'x-amz-security-token': '' }])(
+    'do not hold with %o',
+    async (token) => {
+      const { request, payload } = await signed()
+      const headers = { ...request.headers, ...token }
+
+      expect(() => verify({ ...request, headers }, payload)).toThrow(
+        expect.objectContaining({ code: 'UnrecognizedClientException' }),
+      )
+    },
+  )
+
+  test('hold in a presigned address, where the token is part of what is signed', async () => {
+    const request = await presigned(60, SESSION)
+
+    expect(request.target).toContain('X-Amz-Security-Token=a%20token')
+    expect(verify(request, EMPTY)).toEqual({ accessKeyId: KEY.accessKeyId })
+    expect(() =>
+      verify({ ...request, target: request.target.replace('a%20token', 'b') }, EMPTY),
+    ).toThrow(expect.objectContaining({ code: 'InvalidSignatureException' }))
+  })
+
+  test('are what our own signer sends', () => {
+    const request = { method: 'POST', target: '/', headers: { host: 'localhost' } }
+    const options = { key: SESSION, region: 'r', service: 'kinesis', now: new Date(NOW) }
+    const added = signRequest(request, new Uint8Array(0), options)
+
+    const sent = { ...request, headers: { ...request.headers, ...added } }
+    expect(verify(sent, EMPTY)).toEqual({ accessKeyId: KEY.accessKeyId })
+  })
+})
+
+describe('without signatures', () => {
+  const open = createVerifier('kinesis', {
+    ...{ accessKeys: () => null, clock: new ManualClock(NOW) },
+    openTo: ['localhost', '[::1]'],
+  })
+  const call = (headers: Record<string, string | undefined>) =>
+    open.verify({ method: 'POST', target: '/', headers }, EMPTY)
+
+  test.each([
+    { who: 'nobody', headers: {}, accessKeyId: 'anonymous' },
+    {
+      who: 'whoever they say',
+      headers: { authorization: 'AWS4-HMAC-SHA256 Credential=AKID1/2015/r/kinesis/aws4_request' },
+      accessKeyId: 'AKID1',
+    },
+    {
+      who: 'a page of ours',
+      headers: { origin: 'http://localhost:8080' },
+      accessKeyId: 'anonymous',
+    },
+  ])('callers are $who', ({ headers, accessKeyId }) => {
+    expect(call({ host: 'LOCALHOST:8080', ...headers })).toEqual({ accessKeyId })
+    expect(call({ host: '[::1]', ...headers })).toEqual({ accessKeyId })
+  })
+
+  test.each([
+    { what: 'no host', headers: { host: undefined } },
+    { what: 'a name that somebody points at this machine', headers: { host: 'evil.example:8080' } },
+    { what: 'a page elsewhere', headers: { host: 'localhost', origin: 'https://evil.example' } },
+    { what: 'a sandboxed page', headers: { host: 'localhost', origin: 'null' } },
+  ])('$what is refused', ({ headers }) => {
+    expect(() => call(headers)).toThrow(
+      expect.objectContaining({ kind: 'permission-denied', code: 'AccessDeniedException' }),
     )
   })
 })

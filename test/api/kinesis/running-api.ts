@@ -46,8 +46,7 @@ export async function runKinesisApi(
   const api = createKinesisApi({
     dataStreams,
     accessKeys: (id) =>
-      [ACCESS_KEY, GUEST_KEY].find(({ accessKeyId }) => accessKeyId === id)?.secretAccessKey ??
-      null,
+      [ACCESS_KEY, GUEST_KEY].find(({ accessKeyId }) => accessKeyId === id) ?? null,
     clock,
     metrics: observed.metrics,
     log: observed.log,
