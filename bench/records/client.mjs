@@ -12,7 +12,7 @@ import { NodeHttp2Handler } from '@smithy/node-http-handler'
 
 export async function startService(directory) {
   const script = fileURLToPath(new URL('service.mjs', import.meta.url))
-  const child = spawn(process.execPath, [script, directory], {
+  const child = spawn(process.execPath, [...(process.env.SERVICE_ARGS?.split(' ') ?? []), script, directory], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, NODE_NO_WARNINGS: '1' },
   })
@@ -30,6 +30,7 @@ export async function startService(directory) {
     })
   return {
     client,
+    port,
     /** Microseconds of CPU since the last call. */
     cpuUs: async () => {
       child.stdin.write('cpu\n')

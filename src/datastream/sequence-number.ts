@@ -32,16 +32,27 @@ export function renderSequenceNumber(number: SequenceNumber): string {
   return shardRenderer(number.shardNumber, number.shardCreatedAt)(number.index, number.recordedAt)
 }
 
-/** Renders many numbers of one shard. */
+/** Below the index: two digits of zeros, the time, the shard and the version. */
+const BITS_BELOW_INDEX = BigInt(4 * (2 + 9 + 8 + 1))
+
+/** Renders many numbers of one shard; those of one second cost one addition each. */
 export function shardRenderer(
   shardNumber: number,
   shardCreatedAt: number,
 ): (index: number, recordedAt: number) => string {
   const head = `0x2${hex(shardCreatedAt, 9)}${(shardNumber % 16).toString(16)}`
   const tail = `${hex(shardNumber, 8)}2`
+  const numberOf = (indexDigits: string, recordedAt: number) =>
+    BigInt(`${head}${indexDigits}00${hex(recordedAt, 9)}${tail}`)
+  let second = -1
+  let startOfSecond = 0n // the number with index digits 0
   return (index, recordedAt) => {
-    const indexDigits = index === END_INDEX ? END_DIGITS : hex(index + 1, 16)
-    return BigInt(`${head}${indexDigits}00${hex(recordedAt, 9)}${tail}`).toString()
+    if (index === END_INDEX) return numberOf(END_DIGITS, recordedAt).toString()
+    if (recordedAt !== second) {
+      second = recordedAt
+      startOfSecond = numberOf(hex(0, 16), recordedAt)
+    }
+    return (startOfSecond + (BigInt(index + 1) << BITS_BELOW_INDEX)).toString()
   }
 }
 

@@ -11,12 +11,20 @@ export type Traffic = {
 /** Keys that are watched; one with more than 1/KEYS of the bytes is always among them. */
 const KEYS = 16
 
-/** Counts a shard's writes, and finds a key that makes up much of them (Misra and Gries, 1982). */
+/**
+ * Counts a shard's writes, and finds a key that makes up much of them (Misra and Gries, 1982): a key
+ * that is not watched takes as much from every watched one as from itself. What was taken from all is
+ * one number, so most records cost one look-up.
+ */
 export class ShardTraffic {
   #since: EpochMs
   #bytes = 0
   #records = 0
+  /** By key, its bytes and what had been taken from all when it came. */
   readonly #keys = new Map<string, number>()
+  #taken = 0
+  /** The smallest of the keys' counts; exact when there are {@link KEYS} of them. */
+  #least = 0
 
   constructor(now: EpochMs) {
     this.#since = now
@@ -27,15 +35,21 @@ export class ShardTraffic {
     this.#records += 1
     const counted = this.#keys.get(key)
     if (counted !== undefined || this.#keys.size < KEYS) {
-      this.#keys.set(key, (counted ?? 0) + bytes)
+      this.#keys.set(key, (counted ?? this.#taken) + bytes)
+      if (this.#keys.size === KEYS && (counted === undefined || counted === this.#least)) {
+        this.#least = Math.min(...this.#keys.values())
+      }
       return
     }
-    const least = Math.min(bytes, ...this.#keys.values())
-    for (const [other, count] of this.#keys) {
-      if (count === least) this.#keys.delete(other)
-      else this.#keys.set(other, count - least)
+    const taken = this.#taken + bytes
+    if (taken < this.#least) {
+      this.#taken = taken
+      return
     }
-    if (bytes > least) this.#keys.set(key, bytes - least)
+    this.#taken = this.#least
+    for (const [other, count] of this.#keys) if (count === this.#least) this.#keys.delete(other)
+    if (taken > this.#least) this.#keys.set(key, taken)
+    if (this.#keys.size === KEYS) this.#least = Math.min(...this.#keys.values())
   }
 
   /** Since the last call; counting starts anew. */
@@ -50,13 +64,14 @@ export class ShardTraffic {
     this.#bytes = 0
     this.#records = 0
     this.#keys.clear()
+    this.#taken = 0
     return traffic
   }
 
   #hotKey(): Traffic['hotKey'] {
     let hot: { key: string; share: number } | null = null
-    for (const [key, bytes] of this.#keys) {
-      const share = bytes / this.#bytes
+    for (const [key, count] of this.#keys) {
+      const share = (count - this.#taken) / this.#bytes
       if (share > (hot?.share ?? 1 / KEYS)) hot = { key, share }
     }
     return hot

@@ -27,7 +27,11 @@ export type InputOf<M> = ValueOf<M>
 
 /** @throws `invalid-argument`/`SerializationException` or `ValidationException` */
 export function readInput<T>(member: Member<T>, raw: unknown, codec: Codec): T {
-  const input = member.read(raw, codec)
+  return checkInput(member, member.read(raw, codec))
+}
+
+/** The second pass alone. @throws `invalid-argument`/`ValidationException` */
+export function checkInput<T>(member: Member<T>, input: T): T {
   const failures: string[] = []
   member.check(input, '', failures)
   if (failures.length > 0) throw validationError(failures)
@@ -102,7 +106,7 @@ export function string(limits: {
         const must = `satisfy regular expression pattern: ${limits.pattern}`
         failures.push(constraintFailure(value, at, must))
       }
-      checkLength(value.length, value, at, limits, failures)
+      checkLength(value.length, () => value, at, limits, failures)
     },
   }
 }
@@ -159,7 +163,7 @@ export function blob(limits: { readonly max: number }): Member<Buffer> {
       return bytes
     },
     check: (value, at, failures) =>
-      checkLength(value.length, describeBlob(value), at, limits, failures),
+      checkLength(value.length, () => describeBlob(value), at, limits, failures),
   }
 }
 
@@ -191,12 +195,17 @@ export function list<T>(
     check: (values, at, failures) => {
       checkLength(
         values.length,
-        `[${typeof values[0] === 'string' ? values.join(', ') : values.length}]`,
+        () => `[${typeof values[0] === 'string' ? values.join(', ') : values.length}]`,
         at,
         limits,
         failures,
       )
-      values.forEach((value, i) => element.check(value, `${at}.${i + 1}.member`, failures))
+      const unnamed: string[] = [] // most elements pass, and do without the name of their place
+      values.forEach((value, i) => {
+        element.check(value, '', unnamed)
+        if (unnamed.length > 0) element.check(value, `${at}.${i + 1}.member`, failures)
+        unnamed.length = 0
+      })
     },
   }
 }
@@ -214,7 +223,7 @@ export function map(
     },
     check: (values, at, failures) => {
       const names = Object.keys(values)
-      checkLength(names.length, `{${names.join(', ')}}`, at, limits, failures)
+      checkLength(names.length, () => `{${names.join(', ')}}`, at, limits, failures)
       for (const name of names) {
         key.check(name, `${at}.${name}.key`, failures)
         value.check(values[name]!, `${at}.${name}.member`, failures)
@@ -225,18 +234,18 @@ export function map(
 
 function checkLength(
   length: number,
-  shown: string,
+  shown: () => string,
   at: string,
   limits: { readonly min?: number; readonly max?: number },
   failures: string[],
 ): void {
   if (limits.min !== undefined && length < limits.min) {
     failures.push(
-      constraintFailure(shown, at, `have length greater than or equal to ${limits.min}`),
+      constraintFailure(shown(), at, `have length greater than or equal to ${limits.min}`),
     )
   }
   if (limits.max !== undefined && length > limits.max) {
-    failures.push(constraintFailure(shown, at, `have length less than or equal to ${limits.max}`))
+    failures.push(constraintFailure(shown(), at, `have length less than or equal to ${limits.max}`))
   }
 }
 

@@ -1,7 +1,8 @@
 import { refuseDryRun } from './dry-run.ts'
 import { boolean, integer, required, string, structure } from '../aws/input-schema.ts'
 import { defineOperation } from './operation.ts'
-import { toChildShards, toRecordMember } from './record-output.ts'
+import { toChildShards } from './record-output.ts'
+import { renderRecords } from './render-records.ts'
 import { openIterator, sealIterator } from './shard-iterator.ts'
 import { invalid, streamArn, toStreamName } from './stream-address.ts'
 
@@ -27,12 +28,12 @@ export const getRecords = defineOperation(
     const maxRecords = input.Limit ?? MAX_RECORDS
     const read = await dataStreams.poll(position, { maxRecords, maxBytes: MAX_BYTES })
     refuseDryRun(input.DryRun)
-    return {
-      Records: read.records.map((record) => toRecordMember(record, codec)),
+    const others = {
       MillisBehindLatest: read.millisBehindLatest,
       ...(read.next === null
         ? { ChildShards: toChildShards(position, dataStreams) }
         : { NextShardIterator: sealIterator(sealer, read.next, clock.now()) }),
     }
+    return renderRecords(read.records, others, codec)
   },
 )

@@ -1,5 +1,4 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { ServiceError } from '../../domain/errors.ts'
 import type { DataStreams } from '../../datastream/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
@@ -15,9 +14,8 @@ import { authorise } from './authorise.ts'
 import { cborCodec, jsonCodec, type Codec } from '../aws/codec.ts'
 import { toWireError, type WireError } from './errors.ts'
 import { EventStream } from './event-stream.ts'
-import { readInput, serializationError } from '../aws/input-schema.ts'
-import type { KinesisService, Operation } from './operation.ts'
-import { operations } from './operations.ts'
+import type { KinesisService, Output } from './operation.ts'
+import { readRequest } from './read-request.ts'
 import { createBodyReader } from '../aws/request-body.ts'
 import { sendEventStream } from './send-event-stream.ts'
 import { createTokenSealer } from '../aws/sealed-token.ts'
@@ -93,10 +91,9 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
     if (body === 'busy') return BUSY
     if (codec === undefined) return UNKNOWN_CONTENT_TYPE
     try {
-      const raw = parseBody(body, codec)
-      const operation = operationOf(request)
+      const { operation, input: readInput } = readRequest(operationNameOf(request), body, codec)
       const caller = verifier.verify(toSignedRequest(request), { kind: 'whole', body })
-      const input = readInput(operation.input, raw, codec)
+      const input = readInput()
       const { accessKeyId } = caller
       const circumstances = circumstancesOf(request, clock.now())
       authorise(
@@ -182,32 +179,21 @@ function mediaTypeOf(request: HttpRequest): string {
   return (request.headers['content-type'] ?? '').split(';')[0]!.trim().toLowerCase()
 }
 
-function parseBody(body: Buffer, codec: Codec): unknown {
-  try {
-    return codec.parse(body)
-  } catch (cause) {
-    throw serializationError((cause as Error).message)
-  }
-}
-
-function operationOf(request: HttpRequest): Operation {
-  const name = String(request.headers['x-amz-target']).slice(TARGET_PREFIX.length)
-  const operation = operations.get(name)
-  if (operation !== undefined) return operation
-  throw new ServiceError(
-    'invalid-argument',
-    'UnknownOperationException',
-    `The operation ${name.slice(0, 64)} is not known or not offered by this server.`,
-  )
+function operationNameOf(request: HttpRequest): string {
+  return String(request.headers['x-amz-target']).slice(TARGET_PREFIX.length)
 }
 
 function toSignedRequest(request: HttpRequest) {
   return { method: request.method!, target: request.url!, headers: request.headers }
 }
 
-function toAnswer(codec: Codec, status: number, output: object | null): Answer {
-  const body = output === null ? Buffer.alloc(0) : codec.render(output)
+function toAnswer(codec: Codec, status: number, output: Exclude<Output, EventStream>): Answer {
+  const body = output === null ? Buffer.alloc(0) : bytesOf(output, codec)
   return { status, contentType: codec.contentType, body }
+}
+
+function bytesOf(output: object, codec: Codec): Buffer {
+  return Buffer.isBuffer(output) ? output : codec.render(output)
 }
 
 /** SerializationException alone writes `Message` with a capital M. */

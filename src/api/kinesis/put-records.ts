@@ -3,8 +3,9 @@ import type { PutOutcome } from '../../datastream/index.ts'
 import { refuseDryRun } from './dry-run.ts'
 import { toWireError } from './errors.ts'
 import { boolean, list, required, structure } from '../aws/input-schema.ts'
-import { defineOperation } from './operation.ts'
+import { defineOperation, type Operation } from './operation.ts'
 import { recordMembers, refuseRecords, toRecordToPut, type RecordInput } from './record-input.ts'
+import { scanPutRecords } from './scan-put-records.ts'
 import { toEncryptionType } from './stream-description.ts'
 import { invalid, streamMembers, toStreamName } from './stream-address.ts'
 
@@ -13,37 +14,40 @@ const MAX_RECORDS = 500
 const MAX_REQUEST_BYTES = 10 * 1024 * 1024
 
 /** PutRecords: each entry says for itself whether its record is on disk. */
-export const putRecords = defineOperation(
-  'PutRecords',
-  structure({
-    ...streamMembers,
-    Records: required(list(structure(recordMembers), { min: 1, max: MAX_RECORDS })),
-    DryRun: boolean(),
-  }),
-  async (input, { service }) => {
-    const name = toStreamName(input, service)
-    const settings = service.dataStreams.settings(name)
-    refuseRecords(input.Records, settings, (i) => `records.${i + 1}.member.`)
-    refuseLargeRequest(input.Records)
-    refuseDryRun(input.DryRun)
-    const outcomes = await service.dataStreams.putEach(name, input.Records.map(toRecordToPut))
-    const failed = outcomes.find((outcome) => 'error' in outcome && !isThrottled(outcome.error))
-    if (failed !== undefined && outcomes.every((outcome) => 'error' in outcome)) {
-      throw (failed as { readonly error: unknown }).error
-    }
-    return {
-      FailedRecordCount: outcomes.filter((outcome) => 'error' in outcome).length,
-      Records: outcomes.map((outcome) => toEntry(outcome, service.accountId)),
-      ...toEncryptionType(settings),
-    }
-  },
-)
+export const putRecords: Operation = {
+  ...defineOperation(
+    'PutRecords',
+    structure({
+      ...streamMembers,
+      Records: required(list(structure(recordMembers), { min: 1, max: MAX_RECORDS })),
+      DryRun: boolean(),
+    }),
+    async (input, { service }) => {
+      const name = toStreamName(input, service)
+      const settings = service.dataStreams.settings(name)
+      refuseRecords(input.Records, settings, (i) => `records.${i + 1}.member.`)
+      refuseLargeRequest(input.Records)
+      refuseDryRun(input.DryRun)
+      const outcomes = await service.dataStreams.putEach(name, input.Records.map(toRecordToPut))
+      const failed = outcomes.find((outcome) => 'error' in outcome && !isThrottled(outcome.error))
+      if (failed !== undefined && outcomes.every((outcome) => 'error' in outcome)) {
+        throw (failed as { readonly error: unknown }).error
+      }
+      return {
+        FailedRecordCount: outcomes.filter((outcome) => 'error' in outcome).length,
+        Records: outcomes.map((outcome) => toEntry(outcome, service.accountId)),
+        ...toEncryptionType(settings),
+      }
+    },
+  ),
+  scan: scanPutRecords,
+}
 
 function refuseLargeRequest(records: readonly RecordInput[]): void {
-  const bytes = records.reduce(
-    (sum, { Data, PartitionKey = '' }) => sum + Data.length + Buffer.byteLength(PartitionKey),
-    0,
-  )
+  let bytes = 0
+  for (const { Data, PartitionKey = '' } of records) {
+    bytes += Data.length + Buffer.byteLength(PartitionKey)
+  }
   if (bytes > MAX_REQUEST_BYTES) throw invalid('Records size exceeds 10 MB limit')
 }
 

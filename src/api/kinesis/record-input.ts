@@ -43,14 +43,16 @@ export function refuseRecords(
   at: (position: number) => string,
 ): void {
   const most = settings.maxRecordKiB * 1024
-  const failures = records.flatMap(({ Data, PartitionKey }, i) => [
-    ...(Data.length > most
-      ? [constraintFailure(describeBlob(Data), `${at(i)}data`, tooLong(most))]
-      : []),
-    ...(PartitionKey === undefined && settings.distribution !== 'AUTO'
-      ? [constraintFailure(null, `${at(i)}partitionKey`, 'not be null')]
-      : []),
-  ])
+  const keyless = settings.distribution === 'AUTO'
+  const failures: string[] = []
+  records.forEach(({ Data, PartitionKey }, i) => {
+    if (Data.length > most) {
+      failures.push(constraintFailure(describeBlob(Data), `${at(i)}data`, tooLong(most)))
+    }
+    if (PartitionKey === undefined && !keyless) {
+      failures.push(constraintFailure(null, `${at(i)}partitionKey`, 'not be null'))
+    }
+  })
   if (failures.length > 0) throw validationError(failures)
 }
 
