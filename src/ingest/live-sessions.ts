@@ -4,7 +4,7 @@ import type { StreamInfo } from '../registry/index.ts'
 import type { SessionDeps } from './ingest-deps.ts'
 import { IngestPublisher, type PublisherDeps, type PublisherSnapshot } from './publisher.ts'
 import type { IngestProtocol, IngestSession, Reconnects, TransportFacts } from './session-info.ts'
-import { StreamClaims, type StreamClaim } from './stream-claims.ts'
+import { StreamClaims, streamRemoved, type StreamClaim } from './stream-claims.ts'
 
 /**
  * Who publishes now, over all protocols: the one way from an authorised peer to its stream. A session
@@ -31,7 +31,8 @@ export class LiveSessions {
 
   /**
    * @throws ServiceError `unauthenticated`/`PublishUnauthorized` for an unknown stream or a wrong key,
-   *   `conflict`/`StreamBusy` while another publisher is there, `unavailable`; the signal's reason
+   *   `conflict`/`StreamBusy` while another publisher is there, `not-found`/`StreamRemoved`,
+   *   `unavailable`; the signal's reason
    */
   async open(request: SessionRequest): Promise<LiveSession> {
     const { fragmentTargetMs, maxFragmentMs } = this.#options
@@ -55,9 +56,10 @@ export class LiveSessions {
   ): Promise<LiveSession<P>> {
     const info = this.#claims.authorise(request.stream, request.authorisation)
     const claim = await this.#claims.claim(info)
-    if (request.signal?.aborted ?? false) {
+    const isGone = request.signal?.aborted ?? false
+    if (isGone || this.#claims.isClosed(info.streamId)) {
       await claim.release(async () => undefined)
-      throw request.signal!.reason
+      throw isGone ? request.signal!.reason : streamRemoved()
     }
     const publisher = makePublisher({ ...this.#deps, writer: claim.writer }, info)
     const session = new LiveSession(this.#deps, claim, publisher, {
@@ -70,6 +72,22 @@ export class LiveSessions {
     session.noteReconnects(this.#former.get(info.streamId) ?? { count: 0, lastReason: null })
     this.#sessions.add(session)
     return session
+  }
+
+  /**
+   * Runs `action`, the removal of a stream, while nobody publishes to it: whoever does is evicted, who
+   * comes meanwhile is refused.
+   */
+  async whileClosed<T>(streamId: StreamId, action: () => Promise<T>): Promise<T> {
+    const reopen = await this.#claims.close(streamId)
+    try {
+      const there = [...this.#sessions].filter(({ info }) => info.streamId === streamId)
+      await Promise.all(there.map((session) => session.evict()))
+      await this.#claims.left(streamId)
+      return await action()
+    } finally {
+      reopen()
+    }
   }
 
   #remember(streamId: StreamId, lastReason: SessionEndReason): void {
@@ -89,6 +107,7 @@ export class LiveSession<P extends SessionPublisher = IngestPublisher> {
   readonly #deps: SessionDeps
   readonly #claim: StreamClaim
   readonly #options: LiveSessionOptions
+  readonly #evicted = new AbortController()
   #ended: Promise<void> | null = null
   #reconnects: Reconnects = { count: 0, lastReason: null }
 
@@ -116,6 +135,17 @@ export class LiveSession<P extends SessionPublisher = IngestPublisher> {
       transport: transport?.() ?? null,
       ...this.publisher.snapshot(),
     }
+  }
+
+  /** Aborts when its stream is being removed: the protocol tells its peer, and leaves it. */
+  get evicted(): AbortSignal {
+    return this.#evicted.signal
+  }
+
+  /** Ends it under its protocol. */
+  evict(): Promise<void> {
+    this.#evicted.abort()
+    return this.end('stream-removed')
   }
 
   /**
@@ -174,6 +204,7 @@ export type SessionEndReason =
   | 'slow-reader'
   | 'shutdown'
   | 'source-changed'
+  | 'stream-removed'
   | 'internal'
 
 /** What a session puts media into its stream with. */

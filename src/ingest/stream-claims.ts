@@ -2,6 +2,7 @@ import type { FragmentWriter } from '../archive/index.ts'
 import { ServiceError } from '../domain/errors.ts'
 import type { StreamId } from '../domain/stream.ts'
 import { createDeferred, type Deferred } from '../platform/deferred.ts'
+import { Turns } from '../platform/turns.ts'
 import type { StreamInfo } from '../registry/index.ts'
 import type { SessionDeps } from './ingest-deps.ts'
 import type { Authorisation } from './live-sessions.ts'
@@ -13,6 +14,9 @@ import type { Authorisation } from './live-sessions.ts'
 export class StreamClaims {
   readonly #deps: StreamClaimsDeps
   readonly #holders = new Map<StreamId, Holder>()
+  /** Streams that are being removed. */
+  readonly #closed = new Set<StreamId>()
+  readonly #opening = new Turns()
 
   constructor(deps: StreamClaimsDeps) {
     this.#deps = deps
@@ -40,14 +44,13 @@ export class StreamClaims {
    * since the end of its connection may reach us after the beginning of the next, and the time to
    * persist its last fragment.
    *
-   * @throws ServiceError `conflict`/`StreamBusy` while another publisher is there, `unavailable`
+   * @throws ServiceError `conflict`/`StreamBusy` while another publisher is there,
+   *   `not-found`/`StreamRemoved` when the stream is or was removed meanwhile, `unavailable`
    */
   async claim(info: StreamInfo): Promise<StreamClaim> {
     const former = this.#holders.get(info.streamId)
     if (former !== undefined) await this.#waitFor(former)
-    const writer = await this.#deps.archive.openWriter(info.streamId)
-    const holder = { leaving: new AbortController(), closed: createDeferred<void>() }
-    this.#holders.set(info.streamId, holder)
+    const { writer, holder } = await this.#opening.take(info.streamId, () => this.#hold(info))
     const release = async (finish: () => Promise<void>) => {
       holder.leaving.abort()
       try {
@@ -57,6 +60,35 @@ export class StreamClaims {
       }
     }
     return { info, writer, release }
+  }
+
+  /**
+   * Nobody claims the stream from the call on, until what it returns is called.
+   *
+   * @returns when nobody is about to publish; see {@link left}
+   */
+  async close(streamId: StreamId): Promise<() => void> {
+    this.#closed.add(streamId)
+    await this.#opening.settled(streamId)
+    return () => void this.#closed.delete(streamId)
+  }
+
+  isClosed(streamId: StreamId): boolean {
+    return this.#closed.has(streamId)
+  }
+
+  /** Resolves when whoever has the stream has left it. */
+  async left(streamId: StreamId): Promise<void> {
+    await this.#holders.get(streamId)?.closed.promise
+  }
+
+  async #hold({ streamId, name }: StreamInfo) {
+    const isThere = this.#deps.registry.find(name)?.streamId === streamId
+    if (!isThere || this.#closed.has(streamId)) throw streamRemoved()
+    const writer = await this.#deps.archive.openWriter(streamId)
+    const holder = { leaving: new AbortController(), closed: createDeferred<void>() }
+    this.#holders.set(streamId, holder)
+    return { writer, holder }
   }
 
   async #close(streamId: StreamId, writer: FragmentWriter, holder: Holder): Promise<void> {
@@ -74,6 +106,10 @@ export class StreamClaims {
     }
     if (leaving.signal.aborted) await closed.promise
   }
+}
+
+export function streamRemoved(): ServiceError {
+  return new ServiceError('not-found', 'StreamRemoved', 'The stream is being removed.')
 }
 
 type StreamClaimsDeps = Pick<SessionDeps, 'registry' | 'archive' | 'clock'>

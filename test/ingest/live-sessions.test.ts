@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { setSessionGauges } from '../../src/ingest/index.ts'
 import type { TransportFacts } from '../../src/ingest/session-info.ts'
+import { createDeferred } from '../../src/platform/deferred.ts'
 import { toAvcTrack } from '../../src/ingest/parameter-sets.ts'
 import { AVC_CONFIG } from '../support/rtmp-client.ts'
 import { KEY, openIngestFixture } from './ingest-fixture.ts'
@@ -56,4 +57,42 @@ test('a session knows how often its stream was published before, and why that en
   session.noteReconnects({ count: 9, lastReason: 'stalled' })
   expect(session.snapshot().reconnects).toEqual({ count: 9, lastReason: 'stalled' })
   await session.end('unpublished')
+})
+
+test('whoever publishes to a stream that is removed is evicted; who comes meanwhile is refused', async () => {
+  const { sessions, archive, registry, streamId, event } = await openIngestFixture()
+  const session = await sessions.open(request('rtmp'))
+  const reopened = createDeferred<void>()
+  const removal = sessions.whileClosed(streamId, async () => {
+    await archive.remove(streamId)
+    await reopened.promise
+  })
+  const late = sessions.open(request('rtsp'))
+
+  await expect(late).rejects.toMatchObject({ code: 'StreamRemoved' })
+  await event('sessionEnded', { reason: 'stream-removed' })
+  expect(session.evicted.aborted).toBe(true)
+  expect(sessions.list()).toEqual([])
+  reopened.resolve()
+  await removal
+  await (await sessions.open(request('rtmp'))).end('unpublished') // it was not removed after all
+  await registry.delete('x')
+  await expect(sessions.open(request('rtmp'))).rejects.toMatchObject({
+    code: 'PublishUnauthorized',
+  })
+})
+
+test('a publisher that waits for the former one finds its stream removed', async () => {
+  const { sessions, archive, registry, streamId } = await openIngestFixture()
+  await sessions.open(request('rtmp'))
+  const refused = expect(sessions.open(request('rtmp'))).rejects.toMatchObject({
+    code: 'StreamRemoved',
+  })
+  await sessions.whileClosed(streamId, async () => {
+    await archive.remove(streamId)
+    await registry.delete('x')
+  })
+  await refused
+
+  expect(sessions.list()).toEqual([])
 })

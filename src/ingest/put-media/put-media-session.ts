@@ -1,7 +1,7 @@
 import { untilDrained } from '../disk-throttle.ts'
 import type { IngestDeps } from '../ingest-deps.ts'
 import type { LiveSession, LiveSessions, SessionEndReason } from '../live-sessions.ts'
-import type { Acknowledgement } from './acknowledgement.ts'
+import type { Acknowledgement, PutMediaErrorCode } from './acknowledgement.ts'
 import { MediaPublisher } from './media-publisher.ts'
 
 /**
@@ -48,6 +48,9 @@ export class PutMediaSession {
     this.#live = live
     this.#deps = deps
     this.#request = request
+    live.evicted.addEventListener('abort', () => {
+      this.#fail('STREAM_NOT_ACTIVE', 'the stream is being removed')
+    })
     void this.#watch()
   }
 
@@ -78,7 +81,11 @@ export class PutMediaSession {
 
   /** The service stops: the producer is told to come again. */
   stop(): void {
-    this.#live.publisher.fail('INTERNAL_ERROR', 'the service stops')
+    this.#fail('INTERNAL_ERROR', 'the service stops')
+  }
+
+  #fail(code: PutMediaErrorCode, message: string): void {
+    this.#live.publisher.fail(code, message)
     this.#over.abort()
   }
 

@@ -55,6 +55,8 @@ export class RtmpConnection {
         onPublishing: () => {
           this.#isAuthorised = true
           this.#socket.expectMedia(PUBLISHER_LIMITS)
+          const evicted = this.#session.publishing?.evicted
+          evicted?.addEventListener('abort', () => this.#close('stream-removed'))
         },
       },
       {

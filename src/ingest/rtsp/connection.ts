@@ -56,6 +56,8 @@ export class RtspConnection {
           this.#isAuthorised = true
           this.#reader.setLimits(PUBLISHER_LIMITS)
           this.#socket.expectMedia()
+          const evicted = this.#session.publishing?.evicted
+          evicted?.addEventListener('abort', () => this.#close('stream-removed'))
         },
         onEnded: (finished) => this.#keep(finished),
       },
