@@ -45,7 +45,6 @@ export async function runKinesisVideoApi(secrets: ReadonlyMap<string, string> = 
     secretOf: async (arn) => secrets.get(arn.slice(SECRET_ARN.length)) ?? null,
     identityPolicies: () => null,
     accessKeys: (id) => (id === ACCESS_KEY.accessKeyId ? ACCESS_KEY : null),
-    ...replace,
   })
   const server = await startHttpServer({
     host: '127.0.0.1',
