@@ -56,7 +56,7 @@ import {
   type StreamRow,
 } from './stream-rows.ts'
 import { Subscriptions } from './subscriptions.ts'
-import { TokenBucket } from './token-bucket.ts'
+import { TokenBucket } from '../platform/token-bucket.ts'
 import { trimForever } from './trim-streams.ts'
 
 const DEFAULTS: DataStreamsOptions = {

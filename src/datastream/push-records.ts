@@ -2,7 +2,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { ReadLimits, ReadResult, ShardPosition, SubscriptionEvent } from './data-streams.ts'
 import type { OpenStream } from './open-stream.ts'
 import { bytesOf } from './read-records.ts'
-import type { TokenBucket } from './token-bucket.ts'
+import type { TokenBucket } from '../platform/token-bucket.ts'
 
 /** One event holds at most so much, unless a single record is larger. */
 const EVENT_LIMITS: ReadLimits = { maxRecords: 10_000, maxBytes: 1024 * 1024 }

@@ -1,5 +1,5 @@
 import type { EpochMs } from '../domain/time.ts'
-import { TokenBucket } from './token-bucket.ts'
+import { TokenBucket } from '../platform/token-bucket.ts'
 
 const MEBIBYTE = 1024 * 1024
 /** Of enhanced fan-out, per consumer and shard, and of all pollers of a shard together. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { TokenBucket } from '../../src/datastream/token-bucket.ts'
+import { TokenBucket } from '../../src/platform/token-bucket.ts'
 import { epochMs } from '../../src/domain/time.ts'
 
 const at = (ms: number) => epochMs(1_000_000 + ms)
