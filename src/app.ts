@@ -15,7 +15,7 @@ import {
 import { createFastify } from './api/fastify.ts'
 import { startHttpServer } from './api/http-server.ts'
 import { createKinesisApi } from './api/kinesis/index.ts'
-import { createKinesisVideoApi } from './api/kinesis-video/index.ts'
+import { createKinesisVideoApi, MediaReaders } from './api/kinesis-video/index.ts'
 import { registerPlayback } from './api/playback/index.ts'
 import { openArchive } from './archive/index.ts'
 import { toHttpUrl, type Config } from './config/index.ts'
@@ -284,6 +284,10 @@ async function startParts(
     ...{ registry, archive, sessions, sources, pulls },
     edgeConfigurations: createEdgeConfigurations(meta),
     secretOf: createLocalSecrets(config.secrets),
+    mediaReaders: new MediaReaders({
+      maxReadersPerStream: config.getMedia.maxReadersPerStream,
+      idleMs: config.getMedia.idleTimeoutMs,
+    }),
     ...awsAccess,
     region: config.aws.region,
     accountId: config.aws.accountId,

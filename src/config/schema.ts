@@ -193,6 +193,20 @@ export const configSchema = Type.Object(
         description: 'Rate at which stored media is read again to find damage; 0: not at all.',
       }),
     }),
+    getMedia: section({
+      maxReadersPerStream: Type.Integer({
+        default: 1000,
+        minimum: 1,
+        description:
+          'Answers of GetMedia at a time; one more is refused (ConnectionLimitExceededException). The ' +
+          'service: 3.',
+      }),
+      idleTimeoutMs: Type.Integer({
+        default: 60_000,
+        minimum: 1_000,
+        description: 'An answer of GetMedia ends when no media came for so long.',
+      }),
+    }),
     archivedMedia: section({
       maxCallsPerStream: Type.Integer({
         default: 100,

@@ -152,6 +152,20 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       'stream',
       'format',
     ]),
+    getMediaReaders: gauge('kinora_get_media_readers', 'Answers of GetMedia that are open', [
+      'stream',
+    ]),
+    getMediaEnded: counter(
+      'kinora_get_media_ended_total',
+      'Answers of GetMedia that ended (Requests, Success, ConnectionErrors)',
+      ['stream', 'reason'],
+    ),
+    getMediaBehind: histogram(
+      'kinora_get_media_behind_seconds',
+      "Since a fragment's last byte arrived, when its last byte was sent (MillisBehindNow)",
+      [],
+      [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 600, 3600],
+    ),
     playbackFragmentsConsumed: counter(
       'kinora_playback_archived_fragments_consumed_total',
       'Archived fragments looked up (metadata) and read (media) for answers (ArchivedFragmentsConsumed)',

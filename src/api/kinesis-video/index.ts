@@ -23,6 +23,8 @@ import { readPutMediaHeaders } from './put-media/put-media-headers.ts'
 import { putMedia } from './put-media/put-media.ts'
 import { toStreamArn } from './stream-reference.ts'
 
+export { MediaReaders } from './get-media/media-readers.ts'
+
 export type KinesisVideoApiParts = IngestDeps &
   KinesisVideoService & {
     readonly sessions: LiveSessions
@@ -118,7 +120,10 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     const call = { service: parts, caller, origin: originOf(request), gone }
     const output = await operation.handle(input as never, call)
     if (output instanceof MediaAnswer) {
-      await sendMedia(response, output, { gone, stallMs: parts.readerStallMs ?? READER_STALL_MS })
+      await sendMedia(response, output, {
+        ...{ gone, clock },
+        stallMs: parts.readerStallMs ?? READER_STALL_MS,
+      })
       return
     }
     response.statusCode = 200

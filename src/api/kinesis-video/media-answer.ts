@@ -1,46 +1,61 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { ServiceError } from '../../domain/errors.ts'
+import type { BytePool } from '../../platform/byte-pool.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { HttpResponse } from '../http-server.ts'
+import { WaitLimit } from './wait-limit.ts'
 
 /** An answer that is media: a body without a known end. */
 export class MediaAnswer {
   readonly contentType: string
   /** Closed (`return`) when the client is gone. What it throws cuts the answer off. */
   readonly parts: AsyncIterable<Uint8Array>
+  readonly memory: BytePool | null
 
-  constructor(contentType: string, parts: AsyncIterable<Uint8Array>) {
+  /** @param memory gets parts back that were taken from it, when they are sent */
+  constructor(
+    contentType: string,
+    parts: AsyncIterable<Uint8Array>,
+    memory: BytePool | null = null,
+  ) {
     this.contentType = contentType
     this.parts = parts
+    this.memory = memory
   }
 }
 
 /**
- * Sends it at the pace of the client.
+ * Sends it at the pace of the client, and ends it whole when the service stops or the parts end.
  *
  * @param stallMs a client that takes nothing for so long is cut loose
  * @throws ServiceError `limit-exceeded`/`SlowReader`; what the parts throw
  */
 export async function sendMedia(
   response: HttpResponse,
-  { contentType, parts }: MediaAnswer,
-  { gone, stallMs }: { readonly gone: AbortSignal; readonly stallMs: number },
+  { contentType, parts, memory }: MediaAnswer,
+  options: { readonly gone: AbortSignal; readonly stallMs: number; readonly clock: Clock },
 ): Promise<void> {
+  const { gone, stallMs, clock } = options
   const answer = response as ServerResponse // HTTP/2's compatibility API has the same calls
   answer.statusCode = 200
   answer.setHeader('content-type', contentType)
   answer.flushHeaders()
-  for await (const part of parts) {
-    if (gone.aborted) return
-    if (answer.write(part)) continue
-    const stalled = AbortSignal.timeout(stallMs)
-    try {
-      await once(answer, 'drain', { signal: AbortSignal.any([gone, stalled]) })
-    } catch (error) {
-      if (gone.aborted) return
-      if (!stalled.aborted) throw error
+  const stall = new WaitLimit({ clock, limitMs: stallMs, signal: gone })
+  try {
+    for await (const part of parts) {
+      if (gone.aborted) break
+      const sent = memory === null ? undefined : () => memory.giveBack(part)
+      const hasRoom = answer.write(part, sent)
+      if (!hasRoom) await stall.during(once(answer, 'drain', { signal: stall.over }))
+    }
+  } catch (error) {
+    if (stall.hasRunOut) {
       throw new ServiceError('limit-exceeded', 'SlowReader', `nothing was read for ${stallMs} ms`)
     }
+    if (!gone.aborted) throw error
+  } finally {
+    stall[Symbol.dispose]()
   }
-  answer.end()
+  if (!answer.destroyed) answer.end()
 }

@@ -1,8 +1,12 @@
 import type { EdgeConfigurations, SourceRegistry, StreamRegistry } from '../../registry/index.ts'
 import type { Sources } from '../../ingest/index.ts'
+import type { Archive } from '../../archive/index.ts'
+import type { Log } from '../../observe/log.ts'
+import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Caller } from '../auth/index.ts'
 import type { InputOf, Member } from '../aws/input-schema.ts'
+import type { MediaReaders } from './get-media/media-readers.ts'
 import type { MediaAnswer } from './media-answer.ts'
 
 /** What operations work with. */
@@ -13,6 +17,10 @@ export type KinesisVideoService = {
   readonly edgeConfigurations: EdgeConfigurations
   /** The text behind a Secrets Manager ARN; `null` when there is none of that name. */
   readonly secretOf: (arn: string) => Promise<string | null>
+  readonly archive: Archive
+  readonly mediaReaders: MediaReaders
+  readonly metrics: Metrics
+  readonly log: Log
   readonly clock: Clock
   readonly region: string
   readonly accountId: string

@@ -2,6 +2,7 @@ import { deleteEdgeConfiguration } from './edge/delete-edge-configuration.ts'
 import { describeEdgeConfiguration } from './edge/describe-edge-configuration.ts'
 import { listEdgeAgentConfigurations } from './edge/list-edge-agent-configurations.ts'
 import { startEdgeConfigurationUpdate } from './edge/start-edge-configuration-update.ts'
+import { getMedia } from './get-media/get-media.ts'
 import type { Operation } from './operation.ts'
 
 /** By API, as the SDKs divide them into clients. PutMedia is in none of them. */
@@ -12,7 +13,7 @@ export const operationsByApi = {
     deleteEdgeConfiguration,
     listEdgeAgentConfigurations,
   ],
-  media: [],
+  media: [getMedia],
   'archived media': [],
 } satisfies Readonly<Record<string, readonly Operation[]>>
 

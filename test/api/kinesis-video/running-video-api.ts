@@ -2,7 +2,11 @@ import { createHash, createHmac } from 'node:crypto'
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { SignatureV4 } from '@smithy/signature-v4'
 import { onTestFinished } from 'vitest'
-import { createKinesisVideoApi } from '../../../src/api/kinesis-video/index.ts'
+import {
+  createKinesisVideoApi,
+  MediaReaders,
+  type KinesisVideoApiParts,
+} from '../../../src/api/kinesis-video/index.ts'
 import { startHttpServer } from '../../../src/api/http-server.ts'
 import { startSources } from '../../../src/ingest/index.ts'
 import { systemClock } from '../../../src/platform/clock.ts'
@@ -24,7 +28,10 @@ export const ACCESS_KEY = {
 export const SECRET_ARN = 'arn:aws:secretsmanager:us-west-2:123456789012:secret:'
 
 /** The API on a free port in front of a real archive with a stream `x`, until the test ends. */
-export async function runKinesisVideoApi(secrets: ReadonlyMap<string, string> = new Map()) {
+export async function runKinesisVideoApi(
+  secrets: ReadonlyMap<string, string> = new Map(),
+  replace: Partial<KinesisVideoApiParts> = {},
+) {
   const fixture = await openIngestFixture()
   const meta = await scratchMetaStore()
   const sources = await openSourceRegistry(
@@ -41,10 +48,12 @@ export async function runKinesisVideoApi(secrets: ReadonlyMap<string, string> = 
   const api = createKinesisVideoApi({
     ...fixture.deps,
     ...{ sources, pulls, region: 'us-west-2', accountId: '123456789012' },
+    mediaReaders: new MediaReaders({ maxReadersPerStream: 3, idleMs: 60_000 }),
     edgeConfigurations: createEdgeConfigurations(meta),
     secretOf: async (arn) => secrets.get(arn.slice(SECRET_ARN.length)) ?? null,
     identityPolicies: () => null,
     accessKeys: (id) => (id === ACCESS_KEY.accessKeyId ? ACCESS_KEY : null),
+    ...replace,
   })
   const server = await startHttpServer({
     host: '127.0.0.1',
