@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parsePolicy, type AccessKeys, type Policy } from './api/auth/index.ts'
 import { registerConsole } from './api/console/index.ts'
 import {
+  auditControl,
   createAccess,
   registerControlApi,
   registerOperations,
@@ -15,7 +16,12 @@ import {
 import { createFastify } from './api/fastify.ts'
 import { startHttpServer } from './api/http-server.ts'
 import { createKinesisApi } from './api/kinesis/index.ts'
-import { createKinesisVideoApi, MediaReaders } from './api/kinesis-video/index.ts'
+import {
+  createCallRates,
+  createKinesisVideoApi,
+  DOCUMENTED_RATES,
+  MediaReaders,
+} from './api/kinesis-video/index.ts'
 import { registerPlayback } from './api/playback/index.ts'
 import { openArchive } from './archive/index.ts'
 import { toHttpUrl, type Config } from './config/index.ts'
@@ -28,6 +34,7 @@ import {
 } from './datastream/index.ts'
 import { openDetector, resolveModel } from './detect/index.ts'
 import { readDeclaredSources } from './declared-sources.ts'
+import { openAudit } from './open-audit.ts'
 import { createLocalSecrets } from './local-secrets.ts'
 import { ServiceError } from './domain/errors.ts'
 import { startDetectionPipeline } from './detection-pipeline.ts'
@@ -280,7 +287,16 @@ async function startParts(
     identityPolicies: readPolicies(config),
   }
   if (awsAccess.openTo !== undefined) log.warn('calls of the AWS APIs are not authenticated')
+  const audit = keep(openAudit(config, { metrics, log, clock }))
   const kinesisVideo = createKinesisVideoApi({
+    audit,
+    callRates: createCallRates(
+      [
+        ...(config.kinesisVideo.rates === 'documented' ? DOCUMENTED_RATES : []),
+        ...config.kinesisVideo.ownRates,
+      ],
+      { clock, metrics },
+    ),
     ...{ registry, archive, sessions, sources, pulls },
     edgeConfigurations: createEdgeConfigurations(meta),
     secretOf: createLocalSecrets(config.secrets),
@@ -294,6 +310,7 @@ async function startParts(
     ...observed,
   })
   const kinesis = createKinesisApi({
+    audit,
     dataStreams,
     ...awsAccess,
     iteratorKey: sealingKey,
@@ -334,6 +351,7 @@ async function startParts(
       metrics.archiveDiskFull.set(disk.fullInSeconds ?? Number.POSITIVE_INFINITY)
     },
   })
+  auditControl(fastify, { audit, clock })
   registerControlApi(fastify, {
     access,
     registry,

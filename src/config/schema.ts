@@ -119,6 +119,52 @@ export const configSchema = Type.Object(
       region: Type.String({ default: 'us-east-1', pattern: '^[a-z0-9-]+$' }),
       accountId: Type.String({ default: '000000000000', pattern: '^[0-9]{12}$' }),
     }),
+    audit: section({
+      to: Type.Union([Type.Literal('file'), Type.Literal('stdout'), Type.Literal('off')], {
+        default: 'file',
+        description: 'Where the audit log goes; file: audit.log in the data directory.',
+      }),
+      include: Type.Array(
+        Type.Union([Type.Literal('changes'), Type.Literal('reads'), Type.Literal('data')]),
+        {
+          default: ['changes'],
+          description:
+            'Calls that are told besides those refused for who made them: changes, reads ' +
+            '(Get, List, Describe), data (media and records in and out).',
+        },
+      ),
+      maxFileBytes: Type.Integer({ default: 64 * 1024 * 1024, minimum: 64 * 1024 }),
+      maxFiles: Type.Integer({
+        default: 8,
+        minimum: 1,
+        maximum: 1000,
+        description: 'The one being written included; the oldest goes.',
+      }),
+    }),
+    kinesisVideo: section({
+      rates: Type.Union([Type.Literal('off'), Type.Literal('documented')], {
+        default: 'off',
+        description:
+          "How often operations may be called: off, or documented: the service's own limits.",
+      }),
+      ownRates: Type.Array(
+        Type.Object(
+          {
+            operations: Type.Array(Type.String({ minLength: 1 }), {
+              minItems: 1,
+              description: 'Names such as GetClip; * for all that no other rate names.',
+            }),
+            per: Type.Union([Type.Literal('account'), Type.Literal('stream')]),
+            callsPerSecond: Type.Number({ exclusiveMinimum: 0, maximum: 1_000_000 }),
+          },
+          { additionalProperties: false },
+        ),
+        {
+          default: [],
+          description: 'Limits of your own, whatever kinesisVideo.rates is; the last one counts.',
+        },
+      ),
+    }),
     dataStreams: section({
       maxShards: Type.Integer({
         default: 10_000,

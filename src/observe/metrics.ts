@@ -327,6 +327,14 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       'Age of the oldest delivery not yet accepted',
       ['hook'],
     ),
+    httpThrottled: counter(
+      'kinora_http_throttled_requests_total',
+      'Requests refused for coming too often',
+      ['edge', 'operation'],
+    ),
+    auditDropped: counter('kinora_audit_dropped_lines_total', 'Audit lines that were not written', [
+      'reason',
+    ]),
     httpRequests: counter('kinora_http_requests_total', 'Requests answered', ['edge', 'status']),
     eventLoopDelayMs: gauge(
       'kinora_process_loop_delay_p99_milliseconds',

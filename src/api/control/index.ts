@@ -1,3 +1,4 @@
+export { auditControl } from './audit-control.ts'
 export { createAccess, type Access } from './access.ts'
 export { registerControlApi, type ControlApiOptions } from './control-api.ts'
 export { toHttpFailure, type HttpFailure } from './errors.ts'

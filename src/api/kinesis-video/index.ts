@@ -11,10 +11,13 @@ import {
   type Caller,
   type IdentityPolicies,
 } from '../auth/index.ts'
+import { noAuditLog, type AuditLog } from '../../observe/audit-log.ts'
 import type { HttpRequest, HttpResponse } from '../http-server.ts'
+import { AuditedCall } from '../aws/audited-call.ts'
 import { jsonCodec } from '../aws/codec.ts'
 import { readInput } from '../aws/input-schema.ts'
 import { createBodyReader } from '../aws/request-body.ts'
+import type { CallRates } from './call-rates.ts'
 import { toWireError } from './errors.ts'
 import { MediaAnswer, sendMedia } from './media-answer.ts'
 import type { KinesisVideoService } from './operation.ts'
@@ -23,6 +26,7 @@ import { readPutMediaHeaders } from './put-media/put-media-headers.ts'
 import { putMedia } from './put-media/put-media.ts'
 import { toStreamArn } from './stream-reference.ts'
 
+export { createCallRates, DOCUMENTED_RATES, type CallRate } from './call-rates.ts'
 export { MediaReaders } from './get-media/media-readers.ts'
 
 export type KinesisVideoApiParts = IngestDeps &
@@ -32,6 +36,9 @@ export type KinesisVideoApiParts = IngestDeps &
     /** Hosts by which requests are taken without a signature; absent: every request is verified. */
     readonly openTo?: readonly string[] | undefined
     readonly identityPolicies: IdentityPolicies
+    /** Default: as often as they like. */
+    readonly callRates?: CallRates
+    readonly audit?: AuditLog
     /** A reader that takes nothing for so long is cut loose. */
     readonly readerStallMs?: number
   }
@@ -52,6 +59,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
   setMaxListeners(0, stopping.signal) // one per producer
   const answering = new Set<Promise<void>>()
   const verifier = createVerifier('kinesisvideo', parts)
+  const audit = parts.audit ?? noAuditLog
 
   const bodies = createBodyReader({
     maxBytes: MAX_BODY_BYTES,
@@ -62,12 +70,18 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     const requestId = randomUUID()
     response.setHeader('x-amzn-RequestId', requestId)
     response.setHeader('date', new Date(clock.now()).toUTCString())
+    const told = new AuditedCall(circumstancesOf(request, clock.now()), {
+      ...{ audit, clock, api: 'kinesis-video', requestId },
+    })
     try {
-      if (pathOf(request) === PUT_MEDIA) await answerPutMedia(request, response)
-      else await answerOperation(request, response)
+      if (pathOf(request) === PUT_MEDIA) await answerPutMedia(request, response, told)
+      else await answerOperation(request, response, told)
       metrics.httpRequests.inc({ edge: 'kinesis-video', status: '200' })
+      told.end(200)
     } catch (error) {
       if (response.destroyed) {
+        told.outcome = 'BrokeOff'
+        told.end(response.statusCode)
         log.debug({ err: error, requestId }, 'Kinesis Video request broke off')
         return // there is nobody to answer
       }
@@ -75,6 +89,8 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
       if (status >= 500) log.error({ err: error, requestId }, 'Kinesis Video request failed')
       else log.debug({ err: error, requestId }, 'Kinesis Video request refused')
       metrics.httpRequests.inc({ edge: 'kinesis-video', status: String(status) })
+      told.outcome = type
+      told.end(status)
       if (response.headersSent) {
         response.destroy()
         return
@@ -88,29 +104,36 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     }
   }
 
-  async function answerPutMedia(request: HttpRequest, response: HttpResponse): Promise<void> {
+  async function answerPutMedia(
+    request: HttpRequest,
+    response: HttpResponse,
+    told: AuditedCall,
+  ): Promise<void> {
+    told.operation = 'PutMedia'
     const caller = verifier.verify(toSignedRequest(request), { kind: 'streamed' })
+    told.caller = caller.accessKeyId
     const headers = readPutMediaHeaders(request)
     const { stream, createdAtMs } = headers
     const createdAt = createdAtMs ?? parts.registry.find(stream)?.createdAt ?? 0
-    authorise(
-      'PutMedia',
-      toStreamArn(parts, { name: stream, createdAt: epochMs(createdAt) }),
-      caller,
-      request,
-    )
+    admit(toStreamArn(parts, { name: stream, createdAt: epochMs(createdAt) }), caller, told)
     await putMedia(parts, headers, request, response, stopping.signal)
   }
 
-  async function answerOperation(request: HttpRequest, response: HttpResponse): Promise<void> {
+  async function answerOperation(
+    request: HttpRequest,
+    response: HttpResponse,
+    told: AuditedCall,
+  ): Promise<void> {
     const operation = operations.get(pathOf(request))!
+    told.operation = operation.name
     const body = await bodies.read(request)
     if (!Buffer.isBuffer(body)) {
       throw new ServiceError('limit-exceeded', 'ClientLimitExceededException', BODY_REFUSED[body])
     }
     const caller = verifier.verify(toSignedRequest(request), { kind: 'whole', body })
+    told.caller = caller.accessKeyId
     const input = readInput(operation.input, parseBody(body), jsonCodec)
-    authorise(operation.name, operation.resource(input as never, parts), caller, request)
+    admit(operation.resource(input as never, parts), caller, told)
     const away = new AbortController()
     response.once('close', () => {
       // Most answers are over by then, and an abort per request is dear.
@@ -131,18 +154,16 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     response.end(JSON.stringify(output))
   }
 
-  function authorise(
-    operation: string,
-    resource: string,
-    { accessKeyId }: Caller,
-    request: HttpRequest,
-  ): void {
+  /** By policy, and by how often it is called. */
+  function admit(resource: string, { accessKeyId }: Caller, told: AuditedCall): void {
+    const { operation, circumstances } = told
+    told.resource = resource
     const question = {
       ...{ accessKeyId, action: `kinesisvideo:${operation}`, resource, resourcePolicies: [] },
-      accountId: parts.accountId,
-      circumstances: circumstancesOf(request, clock.now()),
+      ...{ accountId: parts.accountId, circumstances },
     }
     requireAllowed(question, parts.identityPolicies(accessKeyId))
+    parts.callRates?.take(operation, resource)
   }
 
   return {

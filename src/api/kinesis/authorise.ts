@@ -16,7 +16,7 @@ const POLICY_OPERATIONS: ReadonlySet<string> = new Set([
 export function authorise(
   call: {
     readonly operation: string
-    readonly input: unknown
+    readonly resource: CalledResource
     readonly accessKeyId: string
     readonly circumstances: Circumstances
   },
@@ -24,9 +24,9 @@ export function authorise(
   identityOf: IdentityPolicies,
 ): void {
   const { operation, accessKeyId, circumstances } = call
+  const { arn, policies } = call.resource
   const identity = identityOf(accessKeyId)
   if (identity === null && POLICY_OPERATIONS.has(operation)) return
-  const { arn, policies } = resourceOf(call.input as Input, service)
   const question = {
     accessKeyId,
     action: `kinesis:${operation}`,
@@ -47,11 +47,11 @@ type Input = {
   readonly ShardIterator?: string
 }
 
+export type CalledResource = { readonly arn: string; readonly policies: readonly string[] }
+
 /** What a call is about, and the policies there. What does not exist has none and is not found later. */
-function resourceOf(
-  input: Input,
-  service: KinesisService,
-): { readonly arn: string; readonly policies: readonly string[] } {
+export function resourceOf(called: unknown, service: KinesisService): CalledResource {
+  const input = called as Input
   const arn = input.ConsumerARN ?? input.ResourceARN ?? input.StreamARN
   const name = input.StreamName ?? iteratedStream(input.ShardIterator, service)
   if (arn === undefined && name === null) return { arn: '*', policies: [] }

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { DataStreams } from '../../datastream/index.ts'
+import { noAuditLog, type AuditLog } from '../../observe/audit-log.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -10,7 +11,8 @@ import {
   type IdentityPolicies,
 } from '../auth/index.ts'
 import type { HttpRequest, HttpResponse } from '../http-server.ts'
-import { authorise } from './authorise.ts'
+import { authorise, resourceOf } from './authorise.ts'
+import { AuditedCall } from '../aws/audited-call.ts'
 import { cborCodec, jsonCodec, type Codec } from '../aws/codec.ts'
 import { toWireError, type WireError } from './errors.ts'
 import { EventStream } from './event-stream.ts'
@@ -27,6 +29,7 @@ export type KinesisApiParts = {
   readonly openTo?: readonly string[] | undefined
   /** Default: every key may do everything. */
   readonly identityPolicies?: IdentityPolicies
+  readonly audit?: AuditLog
   readonly clock: Clock
   readonly metrics: Metrics
   readonly log: Log
@@ -71,6 +74,7 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
   const sealer = createTokenSealer(parts.iteratorKey)
   const service: KinesisService = { dataStreams, clock, sealer, region, accountId }
   const verifier = createVerifier('kinesis', parts)
+  const audit = parts.audit ?? noAuditLog
   const bodies = createBodyReader({
     maxBytes: MAX_BODY_BYTES,
     maxBytesTogether: MAX_BODY_BYTES_TOGETHER,
@@ -82,6 +86,7 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
   async function answerTo(
     request: HttpRequest,
     requestId: string,
+    told: AuditedCall,
     gone: AbortSignal,
   ): Promise<Answer | StreamedAnswer> {
     const mediaType = mediaTypeOf(request)
@@ -92,12 +97,16 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
     if (codec === undefined) return UNKNOWN_CONTENT_TYPE
     try {
       const { operation, input: readInput } = readRequest(operationNameOf(request), body, codec)
+      told.operation = operation.name
       const caller = verifier.verify(toSignedRequest(request), { kind: 'whole', body })
-      const input = readInput()
       const { accessKeyId } = caller
-      const circumstances = circumstancesOf(request, clock.now())
+      told.caller = accessKeyId
+      const input = readInput()
+      const resource = resourceOf(input, service)
+      told.resource = resource.arn
+      const { circumstances } = told
       authorise(
-        { operation: operation.name, input, accessKeyId, circumstances },
+        { operation: operation.name, resource, accessKeyId, circumstances },
         service,
         identityOf,
       )
@@ -109,6 +118,7 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
       const wire = toWireError(error, accountId)
       if (wire.status >= 500) log.error({ err: error, requestId }, 'Kinesis request failed')
       else log.debug({ err: error, requestId }, 'Kinesis request refused')
+      told.outcome = wire.type
       return toErrorAnswer(codec, wire, mediaType === 'application/json')
     }
   }
@@ -121,9 +131,12 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
       if (streaming.has(gone) || !response.writableEnded)
         gone.abort(new Error('the client is gone'))
     })
+    const told = new AuditedCall(circumstancesOf(request, clock.now()), {
+      ...{ audit, clock, api: 'kinesis', requestId },
+    })
     let answer: Answer | StreamedAnswer
     try {
-      answer = await answerTo(request, requestId, gone.signal)
+      answer = await answerTo(request, requestId, told, gone.signal)
     } catch (error) {
       // The body never came to its end: there is nobody to answer.
       log.debug({ err: error, requestId }, 'Kinesis request broke off')
@@ -134,10 +147,9 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
     response.setHeader('date', new Date(clock.now()).toUTCString())
     response.setHeader('x-amzn-RequestId', requestId)
     response.setHeader('x-amz-id-2', randomBytes(48).toString('base64'))
-    metrics.httpRequests.inc({
-      edge: 'kinesis',
-      status: 'stream' in answer ? '200' : String(answer.status),
-    })
+    const status = 'stream' in answer ? 200 : answer.status
+    metrics.httpRequests.inc({ edge: 'kinesis', status: String(status) })
+    told.end(status)
     if (!('stream' in answer)) {
       send(request, response, answer)
       return
