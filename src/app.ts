@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { parsePolicy, type AccessKeys, type Policy } from './api/auth/index.ts'
+import { createTokenSealer } from './api/aws/sealed-token.ts'
 import { registerConsole } from './api/console/index.ts'
 import {
   auditControl,
@@ -18,7 +19,7 @@ import { startHttpServer } from './api/http-server.ts'
 import { createKinesisApi } from './api/kinesis/index.ts'
 import {
   createCallRates,
-  createKinesisVideoApi,
+  CallLimit, createKinesisVideoApi,
   DOCUMENTED_RATES,
   MediaReaders,
 } from './api/kinesis-video/index.ts'
@@ -51,7 +52,7 @@ import type { Log } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { systemClock } from './platform/clock.ts'
 import { openLevelMetaStore } from './platform/meta-store.ts'
-import { createHls, createImages } from './playback/index.ts'
+import { createClips, createHls, createImages } from './playback/index.ts'
 import {
   createEdgeConfigurations,
   createSecretBox,
@@ -270,7 +271,7 @@ async function startParts(
     }),
   )
 
-  const images = keep(createImages({ archive, workers: 1 }))
+  const images = keep(createImages({ archive, workers: config.archivedMedia.imageWorkers }))
   const hls = createHls({ archive, clock })
   const accessKeys = config.auth.accessKeys.length > 0 ? config.auth.accessKeys : [credentials]
   const openHosts = ['localhost', '127.0.0.1', '[::1]', ...hostsOf(config)]
@@ -298,6 +299,21 @@ async function startParts(
       { clock, metrics },
     ),
     ...{ registry, archive, sessions, sources, pulls },
+    clips: createClips({
+      archive,
+      limits: {
+        maxFragments: config.archivedMedia.clipMaxFragments,
+        maxBytes: config.archivedMedia.clipMaxBytes,
+      },
+      onLeftOut: ({ streamId, fragmentNumber }, error) =>
+        events.clipFragmentLeftOut({
+          stream: registry.findById(streamId)?.name ?? streamId,
+          ...{ fragmentNumber, reason: error.code, error },
+        }),
+    }),
+    images,
+    archivedCalls: new CallLimit(config.archivedMedia.maxCallsPerStream),
+    sealer: createTokenSealer(sealingKey),
     edgeConfigurations: createEdgeConfigurations(meta),
     secretOf: createLocalSecrets(config.secrets),
     mediaReaders: new MediaReaders({

@@ -55,6 +55,16 @@ export function createEvents(log: Log, metrics: Metrics) {
       metrics.sourcePublishing.remove({ stream: e.stream })
       log.info(e, 'source is not called any more')
     },
+    /** A clip goes out without a fragment that cannot be read or sent. */
+    clipFragmentLeftOut(e: {
+      stream: string
+      fragmentNumber: string
+      reason: string
+      error: unknown
+    }) {
+      metrics.playbackFragmentsLeftOut.inc({ stream: e.stream, reason: e.reason })
+      log.warn({ ...e, error: undefined, err: e.error }, 'clip without a fragment')
+    },
     samplesDropped(e: { stream: string; count: number; reason: string }) {
       metrics.ingestSamplesDropped.inc({ stream: e.stream, reason: e.reason }, e.count)
       log.warn(e, 'samples dropped')

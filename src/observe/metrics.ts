@@ -166,6 +166,11 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       [],
       [0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 600, 3600],
     ),
+    playbackFragmentsLeftOut: counter(
+      'kinora_playback_fragments_left_out_total',
+      'Fragments that a clip was sent without, because they could not be read',
+      ['stream', 'reason'],
+    ),
     playbackFragmentsConsumed: counter(
       'kinora_playback_archived_fragments_consumed_total',
       'Archived fragments looked up (metadata) and read (media) for answers (ArchivedFragmentsConsumed)',

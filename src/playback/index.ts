@@ -3,3 +3,12 @@ export type { ChildQuery, Hls, HlsOptions, LiveOptions, PlaybackRange } from './
 export type { MediaSegment } from './hls/segment-reader.ts'
 export { createImages } from './image/index.ts'
 export type { ImageOptions, Images, ImagesOptions, StillImage } from './image/index.ts'
+export { createClips } from './clip/index.ts'
+export type { Clip, ClipLimits, ClipPart, ClipRange, Clips, ClipsOptions } from './clip/index.ts'
+export {
+  fragmentPages,
+  startOf,
+  toKey,
+  type FragmentKey,
+  type SelectorClock,
+} from './fragment-pages.ts'

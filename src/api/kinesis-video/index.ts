@@ -27,6 +27,7 @@ import { putMedia } from './put-media/put-media.ts'
 import { toStreamArn } from './stream-reference.ts'
 
 export { createCallRates, DOCUMENTED_RATES, type CallRate } from './call-rates.ts'
+export { CallLimit } from './archived/call-limit.ts'
 export { MediaReaders } from './get-media/media-readers.ts'
 
 export type KinesisVideoApiParts = IngestDeps &

@@ -4,8 +4,11 @@ import type { Archive } from '../../archive/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../platform/clock.ts'
+import type { Clips, Images } from '../../playback/index.ts'
 import type { Caller } from '../auth/index.ts'
 import type { InputOf, Member } from '../aws/input-schema.ts'
+import type { TokenSealer } from '../aws/sealed-token.ts'
+import type { CallLimit } from './archived/call-limit.ts'
 import type { MediaReaders } from './get-media/media-readers.ts'
 import type { MediaAnswer } from './media-answer.ts'
 
@@ -21,6 +24,12 @@ export type KinesisVideoService = {
   readonly mediaReaders: MediaReaders
   readonly metrics: Metrics
   readonly log: Log
+  readonly clips: Clips
+  readonly images: Images
+  /** Calls that read the archive, and are answered at a time. */
+  readonly archivedCalls: CallLimit
+  /** Of paging tokens. */
+  readonly sealer: TokenSealer
   readonly clock: Clock
   readonly region: string
   readonly accountId: string

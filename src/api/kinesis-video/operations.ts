@@ -1,3 +1,6 @@
+import { getClip } from './archived/get-clip.ts'
+import { getMediaForFragmentList } from './archived/get-media-for-fragment-list.ts'
+import { listFragments } from './archived/list-fragments.ts'
 import { deleteEdgeConfiguration } from './edge/delete-edge-configuration.ts'
 import { describeEdgeConfiguration } from './edge/describe-edge-configuration.ts'
 import { listEdgeAgentConfigurations } from './edge/list-edge-agent-configurations.ts'
@@ -14,7 +17,7 @@ export const operationsByApi = {
     listEdgeAgentConfigurations,
   ],
   media: [getMedia],
-  'archived media': [],
+  'archived media': [listFragments, getMediaForFragmentList, getClip],
 } satisfies Readonly<Record<string, readonly Operation[]>>
 
 /** By path. */

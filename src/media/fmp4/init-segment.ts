@@ -1,31 +1,80 @@
+import { rescaleTicks, type EpochMs } from '../../domain/time.ts'
 import { CODEC_AVC, type Track } from '../../domain/track.ts'
-import { ascii, box, fullBox, reserved, u16, u32, u8 } from './box.ts'
+import { ascii, box, fullBox, reserved, u16, u32, u64, u8 } from './box.ts'
 import { toFmp4Timescale } from './playable-track.ts'
 
+/** One track of a movie. */
+export type MovieTrack = {
+  /** From 1. */
+  readonly id: number
+  /**
+   * Its sample descriptions, at least one; fragments say by number, from 1, which is theirs. The
+   * first gives the track its timescale and the size it is shown at.
+   */
+  readonly descriptions: readonly [Track, ...Track[]]
+}
+
+/** What a file that is kept says of itself, and a stream does not know. */
+export type MovieFacts = {
+  readonly durationMs: number
+  /** When the movie begins on the wall. */
+  readonly createdAt: EpochMs
+}
+
 /**
- * The fMP4 initialization segment of the tracks: `ftyp` and a `moov` without samples (ISO/IEC
- * 14496-12 §8.8.1). A function of the tracks alone, so that equal headers give equal bytes. The
- * tracks are those of `toPlayableTracks`; a track's ID is its Matroska number.
+ * The fMP4 initialization segment of the tracks. A function of the tracks alone, so that equal
+ * headers give equal bytes. The tracks are those of `toPlayableTracks`; a track's ID is its Matroska
+ * number.
  */
 export function toInitSegment(tracks: readonly Track[]): Uint8Array {
+  return toMovieHeader(
+    tracks.map((track) => ({ id: track.number, descriptions: [track] })),
+    null,
+  )
+}
+
+/**
+ * `ftyp` and a `moov` without samples (ISO/IEC 14496-12 §8.8.1). With facts, all durations are those of
+ * the whole movie: what FFmpeg shows as the length is mvhd's, what browsers and phones show mehd's.
+ */
+export function toMovieHeader(tracks: readonly MovieTrack[], facts: MovieFacts | null): Uint8Array {
   const ftyp = box('ftyp', ascii('iso6'), u32(0), ascii('iso6'), ascii('mp41'))
-  const nextTrackId = Math.max(...tracks.map((track) => track.number)) + 1
-  const moov = box('moov', mvhd(nextTrackId), ...tracks.map(trak), box('mvex', ...tracks.map(trex)))
+  const nextTrackId = Math.max(...tracks.map(({ id }) => id)) + 1
+  const mvex = box('mvex', ...(facts === null ? [] : [mehd(facts)]), ...tracks.map(trex))
+  const traks = tracks.map((track) => trak(track, facts))
+  const moov = box('moov', mvhd(nextTrackId, facts), ...traks, mvex)
   return Uint8Array.from([...ftyp, ...moov])
 }
 
 const V0 = { version: 0, flags: 0 }
-const NO_TIMES = u32(0, 0) // creation and modification: not kept, so that the bytes stay equal
+const MOVIE_TIMESCALE = 1000
 const UNITY_MATRIX = u32(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 const FULL_VOLUME = 0x0100
 
+/** From 1904, where the format's time begins, to 1970; seconds. */
+const EPOCH_OFFSET_S = 2_082_844_800
+
+/**
+ * Creation and modification time, what stands between, duration: in 64 bits when they are known,
+ * else zeros, so that the bytes stay equal.
+ */
+function timesAndDuration(facts: MovieFacts | null, timescale: number, ...between: Uint8Array[]) {
+  if (facts === null) {
+    return { version: 0, parts: [u32(0, 0), ...between, u32(0)] }
+  }
+  const created = u64(Math.floor(facts.createdAt / 1000) + EPOCH_OFFSET_S)
+  const duration = u64(rescaleTicks(facts.durationMs, 1000, timescale))
+  return { version: 1, parts: [created, created, ...between, duration] }
+}
+
 // §8.2.2: times, timescale, duration, rate 1.0, volume, reserved, matrix, pre_defined, next ID
-function mvhd(nextTrackId: number): Uint8Array {
+function mvhd(nextTrackId: number, facts: MovieFacts | null): Uint8Array {
+  const { version, parts } = timesAndDuration(facts, MOVIE_TIMESCALE, u32(MOVIE_TIMESCALE))
   return fullBox(
     'mvhd',
-    V0,
-    NO_TIMES,
-    u32(1000, 0, 0x10000),
+    { version, flags: 0 },
+    ...parts,
+    u32(0x10000),
     u16(FULL_VOLUME),
     reserved(10),
     UNITY_MATRIX,
@@ -34,14 +83,21 @@ function mvhd(nextTrackId: number): Uint8Array {
   )
 }
 
-function trak(track: Track): Uint8Array {
+// §8.8.2
+function mehd({ durationMs }: MovieFacts): Uint8Array {
+  return fullBox('mehd', { version: 1, flags: 0 }, u64(durationMs))
+}
+
+function trak({ id, descriptions }: MovieTrack, facts: MovieFacts | null): Uint8Array {
+  const [track] = descriptions
+  const entries = descriptions.map(track.audio === null ? visualEntry : audioEntry)
   const mediaHeader =
     track.audio === null
       ? fullBox('vmhd', { version: 0, flags: 1 }, reserved(8)) // §12.1.2
       : fullBox('smhd', V0, reserved(4)) // §12.2.2
   const sampleTable = box(
     'stbl',
-    fullBox('stsd', V0, u32(1), track.audio === null ? visualEntry(track) : audioEntry(track)),
+    fullBox('stsd', V0, u32(entries.length), ...entries),
     fullBox('stts', V0, u32(0)),
     fullBox('stsc', V0, u32(0)),
     fullBox('stsz', V0, u32(0, 0)),
@@ -50,16 +106,17 @@ function trak(track: Track): Uint8Array {
   const selfContained = fullBox('url ', { version: 0, flags: 1 }) // §8.7.2
   const dinf = box('dinf', fullBox('dref', V0, u32(1), selfContained))
   const minf = box('minf', mediaHeader, dinf, sampleTable)
-  return box('trak', tkhd(track), box('mdia', mdhd(track), hdlr(track), minf))
+  const mdia = box('mdia', mdhd(track, facts), hdlr(track), minf)
+  return box('trak', tkhd(id, track, facts), mdia)
 }
 
-// §8.3.2: flags enabled | in movie | in preview
-function tkhd(track: Track): Uint8Array {
+// §8.3.2: flags enabled | in movie | in preview; times, ID, reserved, duration
+function tkhd(id: number, track: Track, facts: MovieFacts | null): Uint8Array {
+  const { version, parts } = timesAndDuration(facts, MOVIE_TIMESCALE, u32(id, 0))
   return fullBox(
     'tkhd',
-    { version: 0, flags: 7 },
-    NO_TIMES,
-    u32(track.number, 0, 0),
+    { version, flags: 7 },
+    ...parts,
     reserved(8),
     u16(0, 0, track.audio === null ? 0 : FULL_VOLUME, 0),
     UNITY_MATRIX,
@@ -69,8 +126,10 @@ function tkhd(track: Track): Uint8Array {
 
 const LANGUAGE_UND = 0x55c4 // three letters of 5 bits, §8.4.2
 
-function mdhd(track: Track): Uint8Array {
-  return fullBox('mdhd', V0, NO_TIMES, u32(toFmp4Timescale(track), 0), u16(LANGUAGE_UND, 0))
+function mdhd(track: Track, facts: MovieFacts | null): Uint8Array {
+  const timescale = toFmp4Timescale(track)
+  const { version, parts } = timesAndDuration(facts, timescale, u32(timescale))
+  return fullBox('mdhd', { version, flags: 0 }, ...parts, u16(LANGUAGE_UND, 0))
 }
 
 // §8.4.3
@@ -136,6 +195,6 @@ function descriptor(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 // §8.8.3: description 1; every fragment states its samples' durations, sizes and flags itself
-function trex(track: Track): Uint8Array {
-  return fullBox('trex', V0, u32(track.number, 1, 0, 0, 0))
+function trex({ id }: MovieTrack): Uint8Array {
+  return fullBox('trex', V0, u32(id, 1, 0, 0, 0))
 }

@@ -6,6 +6,8 @@ export type SegmentTrack = {
   readonly track: Track
   /** Decode time of the first sample in the track's fMP4 timescale; wall time since 1970. */
   readonly baseDecodeTime: number
+  /** Which of the track's sample descriptions, from 1, the default. */
+  readonly description?: number
   /** In decode order; not empty. */
   readonly samples: readonly SegmentSample[]
 }
@@ -62,6 +64,7 @@ type Traf = {
 
 // §8.8.7: the base is the moof; the flags are stated once when all samples are key samples.
 const DEFAULT_BASE_IS_MOOF = 0x02_0000
+const SAMPLE_DESCRIPTION_INDEX = 0x2
 const DEFAULT_SAMPLE_FLAGS = 0x20
 
 // §8.8.8
@@ -75,15 +78,17 @@ const HAS_COMPOSITION_OFFSET = 0x800
 const KEY_SAMPLE = 0x0200_0000
 const DEPENDENT_SAMPLE = 0x0101_0000
 
-function traf({ track, baseDecodeTime, samples }: SegmentTrack): Traf {
+function traf({ track, baseDecodeTime, description = 1, samples }: SegmentTrack): Traf {
   const allKey = samples.every((sample) => sample.isKey)
-  const tfhd = allKey
-    ? fullBox(
-        'tfhd',
-        { version: 0, flags: DEFAULT_BASE_IS_MOOF | DEFAULT_SAMPLE_FLAGS },
-        u32(track.number, KEY_SAMPLE),
-      )
-    : fullBox('tfhd', { version: 0, flags: DEFAULT_BASE_IS_MOOF }, u32(track.number))
+  const defaults = [
+    ...(description === 1 ? [] : [u32(description)]),
+    ...(allKey ? [u32(KEY_SAMPLE)] : []),
+  ]
+  const flags =
+    DEFAULT_BASE_IS_MOOF |
+    (description === 1 ? 0 : SAMPLE_DESCRIPTION_INDEX) |
+    (allKey ? DEFAULT_SAMPLE_FLAGS : 0)
+  const tfhd = fullBox('tfhd', { version: 0, flags }, u32(track.number), ...defaults)
   const tfdt = fullBox('tfdt', { version: 1, flags: 0 }, u64(baseDecodeTime))
   const trun = allKey ? keyRun(samples) : mixedRun(samples)
   return {

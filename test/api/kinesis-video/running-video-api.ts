@@ -3,12 +3,15 @@ import { request as httpRequest, type ClientRequest, type IncomingMessage } from
 import { SignatureV4 } from '@smithy/signature-v4'
 import { onTestFinished } from 'vitest'
 import {
+  CallLimit,
   createKinesisVideoApi,
   MediaReaders,
   type KinesisVideoApiParts,
 } from '../../../src/api/kinesis-video/index.ts'
 import { startHttpServer } from '../../../src/api/http-server.ts'
+import { createTokenSealer } from '../../../src/api/aws/sealed-token.ts'
 import { startSources } from '../../../src/ingest/index.ts'
+import { createClips, createImages } from '../../../src/playback/index.ts'
 import { systemClock } from '../../../src/platform/clock.ts'
 import {
   createEdgeConfigurations,
@@ -49,6 +52,16 @@ export async function runKinesisVideoApi(
     ...fixture.deps,
     ...{ sources, pulls, region: 'us-west-2', accountId: '123456789012' },
     mediaReaders: new MediaReaders({ maxReadersPerStream: 3, idleMs: 60_000 }),
+    clips: createClips({
+      archive: fixture.archive,
+      onLeftOut: ({ fragmentNumber }, error) =>
+        fixture.observed.events.clipFragmentLeftOut({
+          ...{ stream: 'x', fragmentNumber, reason: error.code, error },
+        }),
+    }),
+    images: untilTestEnds(createImages({ archive: fixture.archive, workers: 1 })),
+    archivedCalls: new CallLimit(100),
+    sealer: createTokenSealer(Buffer.alloc(32, 9)),
     edgeConfigurations: createEdgeConfigurations(meta),
     secretOf: async (arn) => secrets.get(arn.slice(SECRET_ARN.length)) ?? null,
     identityPolicies: () => null,
