@@ -26,6 +26,7 @@ test(
         removeMedia: async () => {
           expect((await stored()).length).toBeGreaterThan(10)
           await archive.remove(streamId)
+          observed.recorder.items.length = 0
         },
       },
     )
