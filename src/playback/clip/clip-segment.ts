@@ -35,7 +35,8 @@ export function toClipSegment(
   const tracks = toSegmentTracks(fragment, next, stored).flatMap((track): SegmentTrack[] => {
     const placed = format.placeOf(track.track)
     if (placed === null || track.samples.length === 0) return []
-    return [toClipTrack(track, placed, earlierMs)]
+    const cut = step.continues ? track : withoutEarlySound(track, fragment.producerTimestamp)
+    return cut.samples.length === 0 ? [] : [toClipTrack(cut, placed, earlierMs)]
   })
   const [first] = tracks
   if (first === undefined) {
@@ -75,6 +76,20 @@ function toClipTrack(
               : sample,
           ),
   }
+}
+
+/** Transcoded sound begins in the fragment before, which is none of the clip. */
+function withoutEarlySound(track: SegmentTrack, startsAtMs: number): SegmentTrack {
+  if (track.track.audio === null) return track
+  const start = rescaleTicks(startsAtMs, 1000, toFmp4Timescale(track.track))
+  let { baseDecodeTime } = track
+  let early = 0
+  for (const { durationTicks } of track.samples) {
+    if (baseDecodeTime >= start) break
+    baseDecodeTime += durationTicks
+    early++
+  }
+  return { ...track, baseDecodeTime, samples: track.samples.slice(early) }
 }
 
 /** Each ends where its end was, rounded, so that nothing accumulates. */

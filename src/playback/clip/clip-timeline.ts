@@ -29,8 +29,10 @@ export type ClipChoice = {
 /** A fragment at its place in a clip. */
 export type ClipStep = {
   readonly fragment: Fragment
-  /** The next one, where it continues this one. */
+  /** The clip's next one. */
   readonly next: Fragment | null
+  /** Whether it goes on where the clip's one before it stops. */
+  readonly continues: boolean
   /** When it begins in the clip; milliseconds. */
   readonly startMs: number
   /** When the next one does, or the clip ends. */
@@ -51,13 +53,16 @@ export async function* clipSteps(
   let bytes = 0
   let count = 0
   let held: Fragment | null = null
+  let isContinued = false
   const place = (fragment: Fragment, next: Fragment | null): ClipStep => {
-    const continued = next !== null && continues(fragment, next)
-    const lengthMs = continued
+    const isFollowed = next !== null && continues(fragment, next)
+    const lengthMs = isFollowed
       ? next.producerTimestamp - fragment.producerTimestamp
       : fragment.durationMs
-    const step = { fragment, next: continued ? next : null, startMs, endMs: startMs + lengthMs }
-    startMs = step.endMs
+    const endMs = startMs + lengthMs
+    const step = { fragment, next, continues: isContinued, startMs, endMs }
+    startMs = endMs
+    isContinued = isFollowed
     return step
   }
   pages: for await (const page of fragmentPages(archive, streamId, { by, from, to: to + 1 })) {
