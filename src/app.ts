@@ -52,7 +52,7 @@ import type { Log } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { systemClock } from './platform/clock.ts'
 import { openLevelMetaStore } from './platform/meta-store.ts'
-import { createClips, createHls, createImages } from './playback/index.ts'
+import { createClips, createHls, createImages, createPlayableAudio } from './playback/index.ts'
 import {
   createEdgeConfigurations,
   createSecretBox,
@@ -272,7 +272,8 @@ async function startParts(
   )
 
   const images = keep(createImages({ archive, workers: config.archivedMedia.imageWorkers }))
-  const hls = createHls({ archive, clock })
+  const playableAudio = keep(createPlayableAudio({ archive, metrics }))
+  const hls = createHls({ archive, source: playableAudio, clock })
   const accessKeys = config.auth.accessKeys.length > 0 ? config.auth.accessKeys : [credentials]
   const openHosts = ['localhost', '127.0.0.1', '[::1]', ...hostsOf(config)]
   const access = createAccess({

@@ -171,6 +171,16 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       'Fragments that a clip was sent without, because they could not be read',
       ['stream', 'reason'],
     ),
+    playbackTranscodedSeconds: counter(
+      'kinora_playback_transcoded_sound_seconds_total',
+      'Sound that was made AAC for players',
+      [],
+    ),
+    playbackTranscodeFailures: counter(
+      'kinora_playback_transcode_failures_total',
+      'Fragments whose sound was not made AAC',
+      ['reason'],
+    ),
     playbackFragmentsConsumed: counter(
       'kinora_playback_archived_fragments_consumed_total',
       'Archived fragments looked up (metadata) and read (media) for answers (ArchivedFragmentsConsumed)',

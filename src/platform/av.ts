@@ -8,3 +8,11 @@ export { rgb24Picture, type Picture } from './av/picture.ts'
 export { TensorScaler, type Placement, type TensorLayout } from './av/tensor-scaler.ts'
 export { toRgb24, type Rgb24Image } from './av/rgb24-image.ts'
 export { openMediaFile, type MediaFile, type MediaFileSample } from './av/media-file.ts'
+export { AudioDecoder, type AudioSource, type DecodedSound } from './av/audio-decoder.ts'
+export {
+  AacEncoder,
+  AAC_BLOCK_SAMPLES,
+  AAC_LOOKAHEAD_FRAMES,
+  type AacBlock,
+  type AacFormat,
+} from './av/aac-encoder.ts'

@@ -1,6 +1,13 @@
 export { createHls } from './hls/hls.ts'
 export type { ChildQuery, Hls, HlsOptions, LiveOptions, PlaybackRange } from './hls/hls.ts'
 export type { MediaSegment } from './hls/segment-reader.ts'
+export {
+  createPlayableAudio,
+  type FragmentSource,
+  type PlayableAudio,
+  type PlayableAudioOptions,
+  type PlayableFragment,
+} from './audio/index.ts'
 export { createImages } from './image/index.ts'
 export type { ImageOptions, Images, ImagesOptions, StillImage } from './image/index.ts'
 export { createClips } from './clip/index.ts'

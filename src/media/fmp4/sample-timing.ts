@@ -121,33 +121,51 @@ export type AudioTiming = {
  */
 export function planAudioRun(
   samples: readonly UntimedSample[],
-  { frameTicks, silence, ...timing }: AudioTiming,
+  timing: AudioTiming,
 ): TimedRun | null {
+  const { frameTicks } = timing
   const toTicks = (ms: number) => roundTicks(ms, timing.sampleRateHz)
-  const silentFrames = (count: number): readonly SegmentSample[] => {
-    if (silence === null || count < 1 || count > MAX_SILENT_FRAMES) return []
-    const frame = { durationTicks: frameTicks, compositionOffset: 0, isKey: true, data: silence }
-    return new Array<SegmentSample>(Math.floor(count)).fill(frame)
-  }
-
   const starts = samples.map(({ ptsMs }) => toTicks(ptsMs))
-  const from = timing.fromMs === null ? (starts[0] ?? 0) : toTicks(timing.fromMs)
-  const anchor = starts[0] ?? from
-  const run = [...silentFrames((anchor - from) / frameTicks)]
-  const baseDecodeTime = anchor - run.length * frameTicks
+  const anchor = starts[0] ?? (timing.fromMs === null ? 0 : toTicks(timing.fromMs))
 
+  const run: SegmentSample[] = []
   let time = anchor
   for (const [i, { isKey, data }] of samples.entries()) {
     const hole = (starts[i + 1] ?? time + frameTicks) - (time + frameTicks)
     const onGrid = Math.abs(hole) < OFF_GRID * frameTicks
-    const lost = onGrid ? [] : silentFrames(hole / frameTicks + 1 - OFF_GRID)
+    const lost = onGrid ? [] : silentFrames(timing, hole / frameTicks + 1 - OFF_GRID)
     const durationTicks = onGrid || lost.length > 0 ? frameTicks : Math.max(1, frameTicks + hole)
     run.push({ durationTicks, compositionOffset: 0, isKey, data }, ...lost)
     time += durationTicks + lost.length * frameTicks
   }
+  const whole = fillWithSilence({ baseDecodeTime: anchor, samples: run }, timing)
+  return whole.samples.length === 0 ? null : whole
+}
 
-  if (timing.toMs !== null) run.push(...silentFrames((toTicks(timing.toMs) - time) / frameTicks))
-  return run.length === 0 ? null : { baseDecodeTime, samples: run }
+/** The run with whole frames of silence before and behind it, as far as `fromMs` and `toMs` say. */
+export function fillWithSilence(run: TimedRun, timing: AudioTiming): TimedRun {
+  const { frameTicks, fromMs, toMs } = timing
+  const toTicks = (ms: number) => roundTicks(ms, timing.sampleRateHz)
+  const end = run.samples.reduce(
+    (ticks, { durationTicks }) => ticks + durationTicks,
+    run.baseDecodeTime,
+  )
+  const before =
+    fromMs === null ? [] : silentFrames(timing, (run.baseDecodeTime - toTicks(fromMs)) / frameTicks)
+  const behind = toMs === null ? [] : silentFrames(timing, (toTicks(toMs) - end) / frameTicks)
+  return {
+    baseDecodeTime: run.baseDecodeTime - before.length * frameTicks,
+    samples: [...before, ...run.samples, ...behind],
+  }
+}
+
+function silentFrames(
+  { frameTicks, silence }: AudioTiming,
+  count: number,
+): readonly SegmentSample[] {
+  if (silence === null || count < 1 || count > MAX_SILENT_FRAMES) return []
+  const frame = { durationTicks: frameTicks, compositionOffset: 0, isKey: true, data: silence }
+  return new Array<SegmentSample>(Math.floor(count)).fill(frame)
 }
 
 /** How far, in frames, a block may lie from where the frames before it end. */

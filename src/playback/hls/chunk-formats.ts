@@ -10,6 +10,7 @@ import { toPlayableTracks } from '../../media/fmp4/playable-track.ts'
 import { toSamples } from '../../media/matroska/scanner.ts'
 import { parseAvcConfig, toAvcCodecString } from '../../media/nal/avc-config.ts'
 import { parseHevcConfig, toHevcCodecString } from '../../media/nal/hevc-config.ts'
+import { storedFragments, type FragmentSource } from '../audio/index.ts'
 import { toInitId } from './init-id.ts'
 
 /** What the fragments of one chunk have in common. */
@@ -46,10 +47,13 @@ const MAX_TRIES = 3
  */
 export class ChunkFormats {
   readonly #archive: Archive
+  readonly #source: FragmentSource
   readonly #remembered = new Map<string, ChunkFormat>()
 
-  constructor(archive: Archive) {
+  /** @param source how fragments are read; by default as they are stored */
+  constructor(archive: Archive, source: FragmentSource = storedFragments(archive)) {
     this.#archive = archive
+    this.#source = source
   }
 
   /**
@@ -91,7 +95,7 @@ export class ChunkFormats {
 
   async #read(fragment: Fragment): Promise<ChunkFormat> {
     const stored = await this.#archive.read(fragment)
-    const tracks = toPlayableTracks(stored.tracks)
+    const tracks = toPlayableTracks(this.#source.toPlayed(stored.tracks))
     if (tracks.length === 0) {
       throw new ServiceError(
         'invalid-argument',

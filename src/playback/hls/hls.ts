@@ -7,6 +7,7 @@ import { toInitSegment } from '../../media/fmp4/init-segment.ts'
 import { toMasterPlaylist } from '../../media/hls/master-playlist.ts'
 import { toMediaPlaylist, toTargetDuration } from '../../media/hls/media-playlist.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { storedFragments, type FragmentSource } from '../audio/index.ts'
 import { ChunkFormats, type ChunkFormat } from './chunk-formats.ts'
 import { parseInitId } from './init-id.ts'
 import { LiveNumbering } from './live-numbering.ts'
@@ -60,7 +61,12 @@ export type LiveOptions = {
   readonly query?: ChildQuery
 }
 
-export type HlsOptions = { readonly archive: Archive; readonly clock: Clock }
+export type HlsOptions = {
+  readonly archive: Archive
+  /** How fragments are read; by default as they are stored, without sound that is not AAC. */
+  readonly source?: FragmentSource
+  readonly clock: Clock
+}
 
 const LIVE_SEGMENTS = 6
 /** How far back a live playlist looks, so that its target duration and bandwidth stay steady. */
@@ -69,10 +75,14 @@ const LIVE_HISTORY = 32
 const LIVE_MAX_AGE_MS = 30_000
 const MAX_RANGE_MS = 24 * 3600 * 1000
 
-export function createHls({ archive, clock }: HlsOptions): Hls {
-  const chunkFormats = new ChunkFormats(archive)
+export function createHls({
+  archive,
+  source = storedFragments(archive),
+  clock,
+}: HlsOptions): Hls {
+  const chunkFormats = new ChunkFormats(archive, source)
   const liveNumbering = new LiveNumbering()
-  const segmentReader = new SegmentReader(archive)
+  const segmentReader = new SegmentReader(archive, source)
 
   /** Behind the last chunk that cannot be read: a live playlist's numbers have no holes. */
   const newest = async (streamId: StreamId): Promise<Playable> => {

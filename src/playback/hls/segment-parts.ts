@@ -1,12 +1,12 @@
-import type { StoredFragment } from '../../archive/index.ts'
 import { ServiceError } from '../../domain/errors.ts'
 import type { Fragment } from '../../domain/fragment.ts'
-import { rescaleTicks, type EpochMs } from '../../domain/time.ts'
+import { rescaleTicks } from '../../domain/time.ts'
 import type { Track } from '../../domain/track.ts'
 import { toMediaSegment, type SegmentTrack } from '../../media/fmp4/media-segment.ts'
 import { toFmp4Timescale, toPlayableTracks } from '../../media/fmp4/playable-track.ts'
 import { toSilentFrame } from '../../media/fmp4/silent-aac.ts'
 import {
+  fillWithSilence,
   planAudioRun,
   planVideoEnd,
   planVideoRun,
@@ -15,7 +15,9 @@ import {
   type UntimedSample,
   type VideoBounds,
 } from '../../media/fmp4/sample-timing.ts'
-import { toSamples, type StoredSample } from '../../media/matroska/scanner.ts'
+import { toSamples } from '../../media/matroska/scanner.ts'
+import type { PlayableFragment } from '../audio/index.ts'
+import { toWallTimes } from '../wall-times.ts'
 import { continues, endOf } from './segment-list.ts'
 
 const AAC_FRAME_TICKS = 1024 // ISO/IEC 14496-3 §4.5.1.1
@@ -30,7 +32,7 @@ const AAC_FRAME_TICKS = 1024 // ISO/IEC 14496-3 §4.5.1.1
 export function toSegmentParts(
   fragment: Fragment,
   next: Fragment | null,
-  stored: StoredFragment,
+  stored: PlayableFragment,
 ): readonly Uint8Array[] {
   const tracks = toSegmentTracks(fragment, next, stored).filter(({ samples }) => samples.length > 0)
   return toMediaSegment({ sequence: fragment.sequence, tracks })
@@ -50,7 +52,7 @@ export type SegmentChoice = {
 export function toTrackSegmentParts(
   fragment: Fragment,
   next: Fragment | null,
-  stored: StoredFragment,
+  stored: PlayableFragment,
   { kind, shiftMs }: SegmentChoice,
 ): readonly Uint8Array[] {
   const tracks = toSegmentTracks(fragment, next, stored)
@@ -82,7 +84,7 @@ function toTicks({ track }: SegmentTrack, ms: number): number {
 export function toSegmentTracks(
   fragment: Fragment,
   next: Fragment | null,
-  stored: StoredFragment,
+  stored: PlayableFragment,
 ): readonly SegmentTrack[] {
   const allSamples = toWallTimes(toSamples(stored.bytes, stored.tracks), fragment.producerTimestamp)
   const bounds = toBounds(fragment, next)
@@ -97,7 +99,7 @@ export function toSegmentTracks(
     const run =
       track.audio === null
         ? toVideoRun(samples, { ...bounds, besideAudio })
-        : planAudioRun(samples, toAudioTiming(track, samples, bounds))
+        : toAudioRun({ track, samples, sound: stored.sound }, bounds)
     return { track, ...(run ?? EMPTY_RUN) }
   })
   if (tracks.every(({ samples }) => samples.length === 0)) {
@@ -133,16 +135,31 @@ function toVideoRun(samples: readonly UntimedSample[], bounds: VideoBounds): Tim
   return samples.length === 0 ? null : planVideoRun(samples, planVideoEnd(samples, bounds))
 }
 
+function toAudioRun(
+  audio: {
+    readonly track: Track
+    readonly samples: readonly UntimedSample[]
+    readonly sound: SegmentTrack | undefined
+  },
+  bounds: Bounds,
+): TimedRun | null {
+  const { track, samples, sound } = audio
+  if (sound === undefined)
+    return planAudioRun(samples, toAudioTiming(track, samples.length === 0, bounds))
+  const isSilent = sound.samples.length === 0
+  const timing = toAudioTiming(track, isSilent, bounds)
+  return isSilent ? planAudioRun([], timing) : fillWithSilence(sound, timing)
+}
+
 /**
  * Silence fills a fragment whose declared audio is absent, and reaches the bounds at gaps: a player
  * shows no video where the sound is missing. Elsewhere audio and video interleave across fragments.
  */
 function toAudioTiming(
   track: Track,
-  samples: readonly UntimedSample[],
+  absent: boolean,
   { startMs, nextMs, endMs, startsAfterGap, endsBeforeGap }: Bounds,
 ): AudioTiming {
-  const absent = samples.length === 0
   return {
     sampleRateHz: toFmp4Timescale(track),
     frameTicks: AAC_FRAME_TICKS,
@@ -151,16 +168,3 @@ function toAudioTiming(
     toMs: absent || endsBeforeGap ? (nextMs ?? endMs) : null,
   }
 }
-
-/**
- * Timecodes may count from the producer's own start (KVS API: PutMedia, RELATIVE) and are then far
- * from the fragment's wall time; sound a moment before the first picture is not.
- */
-function toWallTimes(samples: readonly StoredSample[], startsAt: EpochMs): readonly StoredSample[] {
-  const earliest = samples.reduce((min, { ptsMs }) => Math.min(min, ptsMs), Infinity)
-  const offset = startsAt - earliest
-  if (Math.abs(offset) < MAX_SKEW_MS || samples.length === 0) return samples
-  return samples.map((sample) => ({ ...sample, ptsMs: sample.ptsMs + offset }))
-}
-
-const MAX_SKEW_MS = 60_000

@@ -1,8 +1,9 @@
-import type { Archive, StoredFragment } from '../../archive/index.ts'
+import type { Archive } from '../../archive/index.ts'
 import { ServiceError } from '../../domain/errors.ts'
 import { predecessorOf, type Fragment, type FragmentNumber } from '../../domain/fragment.ts'
 import type { StreamId } from '../../domain/stream.ts'
 import { BytePool } from '../../platform/byte-pool.ts'
+import { storedFragments, type FragmentSource, type PlayableFragment } from '../audio/index.ts'
 
 export type MediaSegment = {
   readonly bytes: Uint8Array
@@ -14,7 +15,7 @@ export type MediaSegment = {
 export type SegmentFormat = (
   fragment: Fragment,
   next: Fragment | null,
-  stored: StoredFragment,
+  stored: PlayableFragment,
 ) => readonly Uint8Array[]
 
 /** For a few viewers at once; a segment is half a megabyte as a rule. */
@@ -23,13 +24,16 @@ const SPARE_MEMORY_BYTES = 32 * 1024 * 1024
 /** Makes the media segments of stored fragments, in memory that is used again. */
 export class SegmentReader {
   readonly #archive: Archive
+  readonly #source: FragmentSource
   readonly #memory = new BytePool(SPARE_MEMORY_BYTES)
 
-  constructor(archive: Archive) {
+  /** @param source how fragments are read; by default as they are stored */
+  constructor(archive: Archive, source: FragmentSource = storedFragments(archive)) {
     this.#archive = archive
+    this.#source = source
   }
 
-  /** @throws ServiceError `not-found`/`FragmentNotFound`, and what `Archive.read` and `format` throw */
+  /** @throws ServiceError `not-found`/`FragmentNotFound`, and what `FragmentSource.read` and `format` throw */
   async read(
     streamId: StreamId,
     fragmentNumber: FragmentNumber,
@@ -37,7 +41,7 @@ export class SegmentReader {
   ): Promise<MediaSegment> {
     const { fragment, next } = await this.#findWithNext(streamId, fragmentNumber)
     const memory = this.#memory
-    const stored = await this.#archive.read(fragment, memory)
+    const stored = await this.#source.read(fragment, memory)
     try {
       const bytes = gather(format(fragment, next, stored), memory)
       return { bytes, release: () => memory.giveBack(bytes) }

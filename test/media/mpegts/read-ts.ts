@@ -31,7 +31,7 @@ export function readTs(bytes: Uint8Array): ReadTs {
   const pending = new Map<number, { parts: Buffer[]; isRandomAccess: boolean }>()
   const units = new Map<number, ReadUnit[]>()
   const pcrs: number[] = []
-  let types: ReadonlyMap<number, number> | null = null
+  let types = new Map<number, number>()
   let pmtPid = -1
   let pcrPid = -1
   let expectPat = true
@@ -104,7 +104,7 @@ export function readTs(bytes: Uint8Array): ReadTs {
       pcrPid = content.readUInt16BE(0) & 0x1fff
       types = readStreams(content)
     } else {
-      if (types?.has(pid) !== true) fail(`unknown PID ${pid}`)
+      if (!types.has(pid)) fail(`unknown PID ${pid}`)
       if (isDiscontinuous) fail('a discontinuity of media')
       if (isStart) endUnit(pid)
       if (isStart) pending.set(pid, { parts: [payload], isRandomAccess: (flags & 0x40) !== 0 })
@@ -112,7 +112,7 @@ export function readTs(bytes: Uint8Array): ReadTs {
     }
   }
   for (const pid of [...pending.keys()]) endUnit(pid)
-  const streams = [...(types ?? [])].map(([pid, type]) => ({
+  const streams = [...types].map(([pid, type]) => ({
     pid,
     type,
     units: units.get(pid) ?? [],
@@ -137,7 +137,7 @@ function readSection(payload: Buffer, tableId: number): { content: Buffer } {
   return { content: section.subarray(8, -4) }
 }
 
-function readStreams(content: Buffer): ReadonlyMap<number, number> {
+function readStreams(content: Buffer): Map<number, number> {
   const types = new Map<number, number>()
   for (let at = 4 + (content.readUInt16BE(2) & 0xfff); at < content.length;) {
     types.set(content.readUInt16BE(at + 1) & 0x1fff, content[at]!)
