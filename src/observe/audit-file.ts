@@ -58,7 +58,7 @@ class AuditFile implements LineSink {
 
   /** Never rejects. Lines that come while a write is under way share the next one. */
   async #writeWaiting(): Promise<void> {
-    await null // the caller first
+    await Promise.resolve() // the caller first
     while (this.#waiting.length > 0) {
       const lines = this.#waiting
       this.#waiting = []
