@@ -4,14 +4,8 @@ import { writeEnding } from './chunk-ending.ts'
 import { RESERVE_BYTES, reserveElement, toSidecarPath } from './chunk-layout.ts'
 import { withFragment, type ChunkSpan } from './chunk-span.ts'
 import { isFileError, type ChunkStoreFile, type ChunkStore } from './chunk-store.ts'
-import {
-  decodeSidecar,
-  encodeRow,
-  ROW_BYTES,
-  SIDECAR_HEADER_BYTES,
-  sidecarHeader,
-  type FragmentRow,
-} from './fragment-row.ts'
+import { decodeSidecar, type FragmentRow } from './fragment-row.ts'
+import { LiveRows, type LiveRowFacts, type RowInPlace } from './live-rows.ts'
 
 /**
  * One chunk while it grows: its file, its sidecar, and how far both are good. Calls are made one
@@ -28,7 +22,7 @@ export class ChunkFile {
   #length: number
   #persistedLength: number
   #headerWritten = false
-  #rowCount = 0
+  readonly #rows = new LiveRows()
   #span: ChunkSpan | null = null
   #failed = false
   #cut = false
@@ -71,9 +65,9 @@ export class ChunkFile {
     return this.#persistedLength
   }
 
-  /** Persisted fragments; this many rows of the sidecar may be read. */
-  get rowCount(): number {
-    return this.#rowCount
+  /** Rows of the persisted fragments, for who reads them. */
+  get rows(): LiveRowFacts {
+    return this.#rows.facts
   }
 
   get span(): ChunkSpan | null {
@@ -93,8 +87,8 @@ export class ChunkFile {
   }
 
   /**
-   * Creates both files; their names are on disk when it resolves. The chunk's header comes with the
-   * first media, in one write: a file of a header alone opens in no player.
+   * Creates both files; their names are on disk when it resolves. Their headers come with what
+   * follows, in one write: a chunk of a header alone opens in no player.
    */
   async create(): Promise<void> {
     try {
@@ -103,7 +97,6 @@ export class ChunkFile {
       if (!isFileError(error, 'ENOENT')) throw error
       await this.#open() // expiry removed the day's empty directory in between
     }
-    await this.#write(this.#index!, [sidecarHeader()], 0)
     await this.#files.syncDirectory(dirname(this.#path))
   }
 
@@ -120,14 +113,31 @@ export class ChunkFile {
     await this.#write(this.#media!, [bytes], position)
   }
 
-  /** Puts what was appended on disk, then its rows beside it. From then on these are persisted. */
+  /** Puts what was appended on disk. From then on these are persisted, and their rows known. */
   async persist(rows: readonly FragmentRow[]): Promise<void> {
     await this.#media!.sync()
-    const at = SIDECAR_HEADER_BYTES + this.#rowCount * ROW_BYTES
-    await this.#write(this.#index!, rows.map(encodeRow), at)
     this.#persistedLength = this.#length
-    this.#rowCount += rows.length
+    this.#rows.add(rows)
     this.#span = rows.reduce<ChunkSpan | null>(withFragment, this.#span)
+  }
+
+  /**
+   * Writes rows that wait to the sidecar when there are enough of them. A failure loses nothing: they
+   * are written with the next ones, or made from the notes at the next start.
+   */
+  async writeDueRows(): Promise<void> {
+    if (!this.#rows.areDue || this.#index === null) return
+    this.#onWrite()
+    await this.#rows.writeTo(this.#index).catch(() => undefined)
+  }
+
+  /**
+   * Rows of deleted fragments; those that wait for the sidecar are changed where they wait.
+   *
+   * @returns those that are to be changed in the sidecar
+   */
+  replaceRows(changed: readonly RowInPlace[]): Promise<readonly RowInPlace[]> {
+    return this.#rows.replace(changed)
   }
 
   fail(): void {
@@ -155,12 +165,11 @@ export class ChunkFile {
   async seal(): Promise<void> {
     if (this.#failed && !this.#cut) {
       await this.#media?.truncate(this.#headerWritten ? this.#persistedLength : 0)
-      await this.#index?.truncate(SIDECAR_HEADER_BYTES + this.#rowCount * ROW_BYTES)
       this.#length = this.#persistedLength
       this.#cut = true
     }
     await this.#media?.sync()
-    await this.#index?.sync()
+    await this.#writeRows()
     await this.#writeEnding()
     await this.close()
   }
@@ -178,6 +187,16 @@ export class ChunkFile {
     await this.#files.makeDirectory(dirname(this.#path))
     this.#media ??= await this.#files.open(this.#path, 'wx+')
     this.#index ??= await this.#files.open(toSidecarPath(this.#path), 'wx+')
+  }
+
+  async #writeRows(): Promise<void> {
+    const index = this.#index
+    if (index === null) return
+    await this.#rows.writeTo(index)
+    // Behind them may be a part of rows whose write failed.
+    if ((await index.size()) > this.#rows.sidecarBytes)
+      await index.truncate(this.#rows.sidecarBytes)
+    await index.sync()
   }
 
   async #writeEnding(): Promise<void> {

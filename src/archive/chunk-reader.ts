@@ -14,7 +14,9 @@ import { readChunkHeader } from './chunk-ending.ts'
 import { toSidecarPath } from './chunk-layout.ts'
 import type { ChunkStoreFile, ChunkStore } from './chunk-store.ts'
 import { isFileError } from './chunk-store.ts'
+import { sidecarHeader } from './fragment-row.ts'
 import type { FsckCode } from './fsck/finding.ts'
+import type { LiveRowFacts } from './live-rows.ts'
 import { scanRows, writeSidecar } from './recovery.ts'
 import { sidecarBytes, SidecarRows } from './sidecar-rows.ts'
 
@@ -24,9 +26,6 @@ const MAX_SIDECAR_BYTES = 4 * 1024 * 1024
 
 /** Chunks that were said to be damaged; then it is said again. */
 const MAX_TOLD = 1000
-
-/** What a chunk's rows are read with: the first `fragments` of them, whatever comes behind. */
-export type RowFacts = { readonly fragments: number; readonly lastCounter: number }
 
 /** Rows of a chunk; `isComplete` is false when some cannot be read, which come behind these. */
 export type ChunkRows = { readonly rows: SidecarRows; readonly isComplete: boolean }
@@ -94,7 +93,8 @@ export class ChunkReader implements AsyncDisposable {
       return cached
     }
     const { fragments, lastCounter } = chunk.span
-    const read = await this.#readSidecar(chunk, { fragments, lastCounter }, chunk.bytes)
+    const facts = { fragments, lastCounter, waiting: [] }
+    const read = await this.#readSidecar(chunk, facts, chunk.bytes)
     if (read !== null) return this.#keep(chunk, { rows: read, isComplete: true })
     const made = await this.#rowsFromMedia(chunk, fragments)
     if (!made.isComplete) return made
@@ -105,7 +105,7 @@ export class ChunkReader implements AsyncDisposable {
   }
 
   /** Of a chunk that grows; from its notes when its sidecar is gone or damaged. Never rejects. */
-  async liveRows(chunk: ChunkRow, facts: RowFacts): Promise<ChunkRows> {
+  async liveRows(chunk: ChunkRow, facts: LiveRowFacts): Promise<ChunkRows> {
     const { fragments } = facts
     if (fragments === 0) return NO_ROWS
     const rows = await this.#readSidecar(chunk, facts, Infinity)
@@ -147,14 +147,19 @@ export class ChunkReader implements AsyncDisposable {
   /** `null` when it is not there, or not as these facts say. */
   async #readSidecar(
     chunk: ChunkRow,
-    { fragments, lastCounter }: RowFacts,
+    { fragments, lastCounter, waiting }: LiveRowFacts,
     chunkBytes: number,
   ): Promise<SidecarRows | null> {
+    const facts = { fragments, lastCounter, chunkBytes }
+    if (fragments === waiting.length) {
+      return SidecarRows.parse(Buffer.concat([sidecarHeader(), ...waiting]), facts)
+    }
     try {
       const file = await this.#files.open(toSidecarPath(join(this.#directory, chunk.path)), 'r')
       try {
-        const bytes = await file.read(0, sidecarBytes(fragments))
-        return SidecarRows.parse(bytes, { fragments, lastCounter, chunkBytes })
+        const written = await file.read(0, sidecarBytes(fragments - waiting.length))
+        const bytes = waiting.length === 0 ? written : Buffer.concat([written, ...waiting])
+        return SidecarRows.parse(bytes, facts)
       } finally {
         this.#close(file) // a look-up does not wait for it
       }

@@ -215,9 +215,7 @@ export class ChunkSearch {
   async #read({ row, live }: ChunkToRead): Promise<ChunkRows> {
     let read = NO_ROWS
     if (live !== undefined) {
-      const fragments = live.rowCount
-      const lastCounter = live.span?.lastCounter ?? 0
-      read = await this.#reader.liveRows(row, { fragments, lastCounter })
+      read = await this.#reader.liveRows(row, live.rows)
     } else if (row.state === 'finished') {
       read = await this.#reader.finishedRows(row)
     }

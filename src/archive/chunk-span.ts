@@ -54,9 +54,8 @@ export function timeSpanOf(
 }
 
 export function withFragment(span: ChunkSpan | null, row: FragmentRow): ChunkSpan {
-  const outline = withOutlined(span, row)
-  return {
-    ...(outline === null ? {} : { outline }),
+  // No spread: this runs for every fragment.
+  const extended: { -readonly [key in keyof ChunkSpan]: ChunkSpan[key] } = {
     fragments: (span?.fragments ?? 0) + 1,
     lastCounter: row.counter,
     lastSequence: row.sequence,
@@ -65,6 +64,9 @@ export function withFragment(span: ChunkSpan | null, row: FragmentRow): ChunkSpa
     producer: union(span?.producer, timeSpanOf(row, 'producer')),
     lastServerTimestamp: Math.max(span?.lastServerTimestamp ?? 0, row.serverTimestamp),
   }
+  const outline = withOutlined(span, row)
+  if (outline !== null) extended.outline = outline
+  return extended
 }
 
 export function toChunkSpan(rows: readonly FragmentRow[]): ChunkSpan | null {

@@ -3,8 +3,11 @@ import type { Clock } from '../platform/clock.ts'
 /** A killed process loses under a second of media that arrived: this, and what a write takes. */
 export const FLUSH_INTERVAL_MS = 900
 
-/** A round takes writers up to this age. */
-const JOIN_MS = FLUSH_INTERVAL_MS / 2
+/**
+ * A round takes writers up to this age: the longer, the fewer rounds and the earlier their writes. With
+ * this a fragment of two seconds is written in three calls.
+ */
+const JOIN_MS = FLUSH_INTERVAL_MS / 6
 
 /** What has bytes that wait to be written. */
 export type Flushable = { flush(): void }
@@ -12,7 +15,7 @@ export type Flushable = { flush(): void }
 type Round = { readonly begunMs: number; readonly writers: Set<Flushable> }
 
 /**
- * Says when writers write what they gathered: together, half an interval to a whole one after the
+ * Says when writers write what they gathered: together, five sixths of an interval to a whole one after the
  * first of it came, so that the writes of many streams end side by side and wake the event loop
  * once, and a few timers serve them all.
  */

@@ -46,13 +46,13 @@ export const RowField = {
   arrivalSpanMs: 48,
 } as const
 
-const HAS_CHECKSUM = 32
 const Flag = {
   discontinuity: 1,
   recovered: 2,
   startsWithKey: 4,
   hasProducerTags: 8,
   deleted: 16,
+  hasChecksum: 32,
 } as const
 
 /**
@@ -78,13 +78,10 @@ export function sidecarHeader(): Uint8Array {
  */
 export function encodeRow(row: FragmentRow): Uint8Array {
   const bytes = Buffer.alloc(ROW_BYTES)
-  let flags = 0
-  for (const name of Object.keys(Flag) as (keyof typeof Flag)[]) if (row[name]) flags |= Flag[name]
-  if (row.checksum !== null) flags |= HAS_CHECKSUM
   bytes.writeBigUInt64LE(BigInt(row.counter), 0)
   bytes.writeBigUInt64LE(BigInt(row.serverTimestamp), 8)
   bytes.writeUInt32LE(row.random28, 16)
-  bytes.writeUInt32LE(flags, 20)
+  bytes.writeUInt32LE(flagsOf(row), 20)
   bytes.writeBigInt64LE(BigInt(row.producerTimestamp), 24)
   bytes.writeBigUInt64LE(BigInt(row.offset), 32)
   bytes.writeUInt32LE(row.length, 40)
@@ -96,6 +93,17 @@ export function encodeRow(row: FragmentRow): Uint8Array {
   bytes.writeUInt32LE(row.checksum ?? 0, 64)
   bytes.writeUInt32LE(crc32(bytes.subarray(0, ROW_BYTES - 4)), ROW_BYTES - 4)
   return bytes
+}
+
+function flagsOf(row: FragmentRow): number {
+  return (
+    (row.discontinuity ? Flag.discontinuity : 0) |
+    (row.recovered ? Flag.recovered : 0) |
+    (row.startsWithKey ? Flag.startsWithKey : 0) |
+    (row.hasProducerTags ? Flag.hasProducerTags : 0) |
+    (row.deleted ? Flag.deleted : 0) |
+    (row.checksum === null ? 0 : Flag.hasChecksum)
+  )
 }
 
 /** `null` when the bytes at `offset` are no row: cut off, torn or damaged. */
@@ -121,7 +129,7 @@ export function decodeRow(bytes: Uint8Array, offset = 0): FragmentRow | null {
     sampleCount: row.readUInt32LE(52),
     sequence: row.readUInt32LE(56),
     discontinuitySequence: row.readUInt32LE(60),
-    checksum: (flags & HAS_CHECKSUM) === 0 ? null : row.readUInt32LE(64),
+    checksum: (flags & Flag.hasChecksum) === 0 ? null : row.readUInt32LE(64),
   }
 }
 

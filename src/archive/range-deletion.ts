@@ -15,9 +15,9 @@ import { writeEnding } from './chunk-ending.ts'
 import {
   dropEnding,
   findMediaEnd,
-  markDeletedRows,
   overwriteFragments,
   planRedaction,
+  replaceRows,
 } from './redaction.ts'
 import type { StreamState } from './stream-state.ts'
 import { isInDeleting, type DeletingRange } from './visibility.ts'
@@ -167,7 +167,8 @@ export class RangeDeletions {
       if (redaction.regions.length === 0) return
       await overwriteFragments(media, redaction)
       reader.forget(path)
-      await markDeletedRows(files, join(directory, path), redaction)
+      const written = await (chunk.live?.replaceRows(redaction.deleted) ?? redaction.deleted)
+      await replaceRows(files, join(directory, path), written)
       reader.forget(path)
       chunk.live?.forgetOutline()
       const row = catalogue.chunk(state.streamId, firstCounter)

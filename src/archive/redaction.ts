@@ -4,11 +4,12 @@ import { CLOSING_BYTES, closingRecord, toSidecarPath } from './chunk-layout.ts'
 import { timeSpanOf, type ClockRange } from './chunk-span.ts'
 import { isFileError, type ChunkStore, type ChunkStoreFile } from './chunk-store.ts'
 import { encodeRow, ROW_BYTES, SIDECAR_HEADER_BYTES, type FragmentRow } from './fragment-row.ts'
+import type { RowInPlace } from './live-rows.ts'
 
 /** What is overwritten in one chunk. */
 export type Redaction = {
   /** Rows to be marked, with their places in the sidecar. */
-  readonly deleted: readonly { readonly index: number; readonly row: FragmentRow }[]
+  readonly deleted: readonly RowInPlace[]
   /** Bytes to become Void elements: fragments, and what was given up between them. */
   readonly regions: readonly { readonly offset: number; readonly length: number }[]
 }
@@ -80,16 +81,17 @@ export async function overwriteFragments(
 
 const ZEROS = new Uint8Array(256 * 1024)
 
-/** Marks the rows in the sidecar. One that is not there is made from the notes when it is needed. */
-export async function markDeletedRows(
+/** Writes rows over in the sidecar. One that is not there is made from the notes when it is needed. */
+export async function replaceRows(
   files: ChunkStore,
   chunkPath: string,
-  { deleted }: Redaction,
+  changed: readonly RowInPlace[],
 ): Promise<void> {
+  if (changed.length === 0) return
   try {
     const index = await files.open(toSidecarPath(chunkPath), 'r+')
     try {
-      for (const { index: at, row } of deleted) {
+      for (const { index: at, row } of changed) {
         await index.write([encodeRow(row)], SIDECAR_HEADER_BYTES + at * ROW_BYTES)
       }
       await index.sync()

@@ -63,10 +63,10 @@ export type WriterDeps = {
  *   2. elements appended as they arrive, gathered, at least every second
  *   3. fragment ended: its last elements and its closing record appended
  *   4. fdatasync
- *   5. sidecar row appended
- *   6. only now visible, and `end` resolves
+ *   5. only now visible, and `end` resolves
+ *   6. rows of several fragments appended to the sidecar
  *
- * A failure at 1 to 5 loses the fragments of that chunk that had not reached 6, ends the chunk
+ * A failure at 1 to 4 loses the fragments of that chunk that had not reached 5, ends the chunk
  * behind the last that had, and the next `begin` opens another.
  */
 export class StreamWriter implements FragmentWriter, Flushable {
@@ -350,6 +350,7 @@ export class StreamWriter implements FragmentWriter, Flushable {
       for (const step of steps) if ('bytes' in step) step.bytes.release()
     }
     for (const { fragment, row } of ended) this.#publish(fragment, row)
+    if (ended.length > 0) await chunk.file.writeDueRows()
   }
 
   #publish(fragment: OpenFragment, row: FragmentRow): void {

@@ -83,9 +83,10 @@ test('a disk that takes no more leaves a finished chunk without an ending', asyn
   const disk = new FaultyDisk()
   const first = await oneChunk(5, disk)
   const inSeal = first.disk.operations.slice(first.stepsBefore)
-  const writes = inSeal.findIndex((operation) => operation === 'write')
+  const rows = inSeal.indexOf('write') // to the sidecar
+  const cues = inSeal.indexOf('write', rows + 1)
   const full = new FaultyDisk()
-  full.plan = (step) => (step === first.stepsBefore + writes + 1 ? 'fail-half-way' : 'go')
+  full.plan = (step) => (step === first.stepsBefore + cues + 1 ? 'fail-half-way' : 'go')
 
   const { path, grown, media, meta, archive } = await oneChunk(5, full)
   await archive[Symbol.asyncDispose]()

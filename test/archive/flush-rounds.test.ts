@@ -27,11 +27,11 @@ async function flushedAt(joins: readonly number[]): Promise<readonly number[]> {
 
 test.each([
   { rule: 'one waits for the interval', joins: [0], flushed: [900] },
-  { rule: 'those of the first half go together', joins: [0, 100, 450], flushed: [900, 900, 900] },
+  { rule: 'those of its beginning go together', joins: [0, 100, 150], flushed: [900, 900, 900] },
   {
     rule: 'later ones have a round of their own',
-    joins: [0, 460, 900],
-    flushed: [900, 1360, 1360],
+    joins: [0, 160, 300],
+    flushed: [900, 1060, 1060],
   },
   { rule: 'a round that is over is not joined', joins: [0, 1000], flushed: [900, 1900] },
 ])('$rule', async ({ joins, flushed }) => {
@@ -45,8 +45,8 @@ test('nobody waits for longer than the interval, whenever they come', async () =
 
   const waited = joins.map((at, i) => flushed[i]! - at)
   expect(Math.max(...waited)).toBe(FLUSH_INTERVAL_MS)
-  expect(Math.min(...waited)).toBeGreaterThanOrEqual(FLUSH_INTERVAL_MS / 2)
-  expect(new Set(flushed).size).toBeLessThanOrEqual(5)
+  expect(Math.min(...waited)).toBeGreaterThanOrEqual((FLUSH_INTERVAL_MS * 5) / 6)
+  expect(new Set(flushed).size).toBeLessThanOrEqual(13)
 })
 
 test('who left is not flushed, and may come again', async () => {

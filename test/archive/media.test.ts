@@ -197,13 +197,13 @@ async function rewrite(
   return samples.length
 }
 
-test('two write calls a second and stream at most, for fragments of two seconds', async () => {
+test('a fragment of two seconds: a write call on its way, one at its end, and one in 16 for its row', async () => {
   const { archive, clock, observed } = await openScratchArchive()
   await using writer = await archive.openWriter(YARD)
   await writeFragment(writer, { at: T }) // opens the chunk
   const writes = async () => (await observed.metrics.archiveWrites.get()).values[0]!.value
   const before = await writes()
-  const fragments = 10
+  const fragments = 20
 
   for (let i = 1; i <= fragments; i++) {
     const parts = clusterParts({ at: clock.now(), frames: 50 })
@@ -218,8 +218,9 @@ test('two write calls a second and stream at most, for fragments of two seconds'
     await writer.end(null)
   }
 
-  expect((await writes()) - before).toBeLessThanOrEqual(fragments * 4)
-  expect((await writes()) - before).toBeGreaterThanOrEqual(fragments * 3)
+  const made = (await writes()) - before
+  expect(made).toBeGreaterThan(fragments * 2)
+  expect(made).toBeLessThanOrEqual(fragments * 2 + Math.ceil(fragments / 16))
 })
 
 /** All chunks of the archive, in ffprobe and mkvinfo, without a complaint. */

@@ -124,13 +124,31 @@ export const PRODUCER_TIMESTAMP_TAG = 'AWS_KINESISVIDEO_PRODUCER_TIMESTAMP'
 export function tagsElement(
   pairs: readonly (readonly [name: string, value: string])[],
 ): Uint8Array {
-  const simpleTags = pairs.map(([name, value]) =>
-    wideElement(ElementId.SimpleTag, [
-      wideElement(ElementId.TagName, [Buffer.from(name)]),
-      wideElement(ElementId.TagString, [Buffer.from(value)]),
-    ]),
-  )
-  return wideElement(ElementId.Tags, [wideElement(ElementId.Tag, simpleTags)])
+  // Sizes first, then all of it in one piece of memory, because every fragment has such Tags.
+  const simpleTags = pairs.map(([name, value]) => {
+    const [nameBytes, valueBytes] = [Buffer.byteLength(name), Buffer.byteLength(value)]
+    return { name, nameBytes, value, valueBytes, size: 12 + nameBytes + valueBytes }
+  })
+  const tagSize = simpleTags.reduce((sum, { size }) => sum + 6 + size, 0)
+  const bytes = Buffer.allocUnsafe(14 + tagSize)
+  let at = writeWideHead(bytes, 0, ElementId.Tags, 6 + tagSize)
+  at = writeWideHead(bytes, at, ElementId.Tag, tagSize)
+  for (const { name, nameBytes, value, valueBytes, size } of simpleTags) {
+    at = writeWideHead(bytes, at, ElementId.SimpleTag, size)
+    at = writeWideHead(bytes, at, ElementId.TagName, nameBytes)
+    at += bytes.write(name, at)
+    at = writeWideHead(bytes, at, ElementId.TagString, valueBytes)
+    at += bytes.write(value, at)
+  }
+  return bytes
+}
+
+/** @returns where the element's payload begins: an ID and a size of 4 bytes further */
+function writeWideHead(bytes: Buffer, offset: number, id: number, size: number): number {
+  const width = id > 0xffff ? 4 : 2 // of the IDs of Tags
+  bytes.writeUIntBE(id, offset, width)
+  writeElementSize(bytes, offset + width, size, 4)
+  return offset + width + 4
 }
 
 /**
@@ -195,10 +213,6 @@ function toSeconds(timestamp: EpochMs): string {
 /** An element with its size in as few bytes as hold it. */
 export function element(id: number, parts: readonly Uint8Array[]): Uint8Array {
   return concat([toElementId(id), toElementSize(lengthOf(parts)), ...parts])
-}
-
-function wideElement(id: number, parts: readonly Uint8Array[]): Uint8Array {
-  return concat([toElementId(id), toElementSize(lengthOf(parts), 4), ...parts])
 }
 
 /** Unknown size in the 8-byte form, 01 FF FF FF FF FF FF FF. */
