@@ -302,6 +302,7 @@ async function startParts(
     ...{ registry, archive, sessions, sources, pulls },
     clips: createClips({
       archive,
+      source: playableAudio,
       limits: {
         maxFragments: config.archivedMedia.clipMaxFragments,
         maxBytes: config.archivedMedia.clipMaxBytes,

@@ -5,6 +5,7 @@ import type { StreamId } from '../../domain/stream.ts'
 import { toMovieHeader } from '../../media/fmp4/init-segment.ts'
 import { toMovieIndex, type RandomAccessPoint } from '../../media/fmp4/movie-index.ts'
 import { BytePool } from '../../platform/byte-pool.ts'
+import { storedFragments, type FragmentSource } from '../audio/index.ts'
 import { toClipSegment, type ClipSegment } from './clip-segment.ts'
 import type { ClipFormat } from './clip-format.ts'
 import { clipSteps, type ClipLimits, type ClipRange, type ClipStep } from './clip-timeline.ts'
@@ -37,6 +38,8 @@ export type ClipPart = {
 
 export type ClipsOptions = {
   readonly archive: Archive
+  /** How fragments are read; by default as they are stored, without sound that is not AAC. */
+  readonly source?: FragmentSource
   /** Where a clip ends early; nowhere, when left out. */
   readonly limits?: ClipLimits
   /** A fragment was left out of a clip that is being sent. */
@@ -47,7 +50,12 @@ export type ClipsOptions = {
 const SPARE_MEMORY_BYTES = 16 * 1024 * 1024
 const NO_LIMITS: ClipLimits = { maxFragments: null, maxBytes: null }
 
-export function createClips({ archive, limits = NO_LIMITS, onLeftOut }: ClipsOptions): Clips {
+export function createClips({
+  archive,
+  source = storedFragments(archive),
+  limits = NO_LIMITS,
+  onLeftOut,
+}: ClipsOptions): Clips {
   const memory = new BytePool(SPARE_MEMORY_BYTES)
 
   async function* partsOf(plan: ClipPlan): AsyncGenerator<ClipPart, void, undefined> {
@@ -99,7 +107,7 @@ export function createClips({ archive, limits = NO_LIMITS, onLeftOut }: ClipsOpt
   ): Promise<MadeFragment> {
     const { fragment } = step
     try {
-      const stored = await archive.read(fragment, memory)
+      const stored = await source.read(fragment, memory)
       try {
         const { parts, entry } = toClipSegment(step, stored, options)
         return { fragment, made: { bytes: Buffer.concat(parts), entry }, failure: null }
@@ -114,7 +122,7 @@ export function createClips({ archive, limits = NO_LIMITS, onLeftOut }: ClipsOpt
 
   return {
     async open(streamId, range, signal) {
-      const plan = await planClip(archive, { streamId, range, limits, signal })
+      const plan = await planClip({ archive, source }, { streamId, range, limits, signal })
       return { durationMs: plan.durationMs, parts: partsOf(plan) }
     },
   }

@@ -3,6 +3,7 @@ import { ServiceError, type ErrorKind } from '../../domain/errors.ts'
 import type { Fragment } from '../../domain/fragment.ts'
 import type { StreamId } from '../../domain/stream.ts'
 import { epochMs, type EpochMs } from '../../domain/time.ts'
+import type { FragmentSource } from '../audio/index.ts'
 import { checkFrames } from './check-frames.ts'
 import { ClipFormat } from './clip-format.ts'
 import { clipSteps, type ClipLimits, type ClipRange } from './clip-timeline.ts'
@@ -28,7 +29,7 @@ export type ClipPlan = {
  * @throws ServiceError as `Clips.open` says; the signal's reason
  */
 export async function planClip(
-  archive: Archive,
+  { archive, source }: { readonly archive: Archive; readonly source: FragmentSource },
   {
     streamId,
     range,
@@ -54,7 +55,7 @@ export async function planClip(
     let tracks
     try {
       const stored = await archive.read(fragment)
-      tracks = requireClipTracks(stored.tracks)
+      tracks = requireClipTracks(source.toPlayed(stored.tracks))
       checkFrames(stored, tracks[0]!)
     } catch (error) {
       if (isUnreadable(error)) leftOut.fragments.add(fragment.fragmentNumber)

@@ -7,7 +7,7 @@ import { epochMs } from '../../../src/domain/time.ts'
 import { silentLog } from '../../../src/observe/log.ts'
 import { createMetrics, type Metrics } from '../../../src/observe/metrics.ts'
 import { systemClock, type Clock } from '../../../src/platform/clock.ts'
-import { createHls, type Images } from '../../../src/playback/index.ts'
+import { createHls, createPlayableAudio, type Images } from '../../../src/playback/index.ts'
 import type { StreamInfo, StreamRegistry } from '../../../src/registry/index.ts'
 
 export type ServedPlayback = AsyncDisposable & {
@@ -28,9 +28,10 @@ export async function servePlayback(options: {
 }): Promise<ServedPlayback> {
   const { archive, streamId, clock = systemClock, authorise = () => undefined } = options
   const metrics = createMetrics()
+  const audio = createPlayableAudio({ archive, metrics })
   const server = fastify({ routerOptions: { maxParamLength: 256 } })
   registerPlayback(server, {
-    hls: createHls({ archive, clock }),
+    hls: createHls({ archive, source: audio, clock }),
     images: noImages,
     registry: oneStream(streamId),
     metrics,
@@ -43,7 +44,10 @@ export async function servePlayback(options: {
     fastify: server,
     metrics,
     baseUrl: `${address}/streams/camera/hls/`,
-    [Symbol.asyncDispose]: () => server.close(),
+    async [Symbol.asyncDispose]() {
+      await server.close()
+      await audio[Symbol.asyncDispose]()
+    },
   }
 }
 
