@@ -12,10 +12,14 @@ import { NodeHttp2Handler } from '@smithy/node-http-handler'
 
 export async function startService(directory) {
   const script = fileURLToPath(new URL('service.mjs', import.meta.url))
-  const child = spawn(process.execPath, [...(process.env.SERVICE_ARGS?.split(' ') ?? []), script, directory], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_NO_WARNINGS: '1' },
-  })
+  const child = spawn(
+    process.execPath,
+    [...(process.env.SERVICE_ARGS?.split(' ') ?? []), script, directory],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_NO_WARNINGS: '1' },
+    },
+  )
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const port = Number((await lines.next()).value)
   const client = () =>
@@ -31,6 +35,7 @@ export async function startService(directory) {
   return {
     client,
     port,
+    pid: child.pid,
     /** Microseconds of CPU since the last call. */
     cpuUs: async () => {
       child.stdin.write('cpu\n')

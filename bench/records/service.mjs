@@ -24,7 +24,7 @@ const dataStreams = await openDataStreams({
 })
 const api = createKinesisApi({
   ...{ dataStreams, region: 'us-east-1', accountId: '000000000000', ...observed },
-  accessKeys: () => 'secret of the benchmark',
+  accessKeys: () => ({ secretAccessKey: 'secret of the benchmark' }),
   iteratorKey: randomBytes(32),
 })
 const server = await startHttpServer({

@@ -7,6 +7,8 @@ export class RecordTail {
   #records: StoredRecord[] = []
   #first = 0
   #sizeBytes = 0
+  /** What was read last: followers ask for the same, and can tell by the list that it is. */
+  #read: { readonly from: number; readonly records: readonly StoredRecord[] } | null = null
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
@@ -29,10 +31,11 @@ export class RecordTail {
   clear(): void {
     this.#records = []
     this.#sizeBytes = 0
+    this.#read = null
   }
 
   /**
-   * Records from `index` on, at least one; `null` when the first of them is not here or arrived
+   * Records from `index` on, at least one, the same list for the same records as far as possible; `null` when the first of them is not here or arrived
    * before `horizon`.
    */
   read(index: number, limits: ReadLimits, horizon: EpochMs): readonly StoredRecord[] | null {
@@ -46,7 +49,11 @@ export class RecordTail {
       bytes += sizeOf(record)
       if (bytes > limits.maxBytes && end > from) break
     }
-    return end === from ? null : this.#records.slice(from, end)
+    if (end === from) return null
+    if (this.#read?.from !== index || this.#read.records.length !== end - from) {
+      this.#read = { from: index, records: this.#records.slice(from, end) }
+    }
+    return this.#read.records
   }
 }
 

@@ -50,6 +50,7 @@ const MAX_GROUP_BYTES = 8 * 1024 * 1024
 /** Sealed segments whose index stays in memory. */
 const KEPT_INDEXES = 4
 const SEAL_FILE = 'sealed'
+const NO_BYTES = Buffer.alloc(0)
 
 /**
  * The default {@link ShardLog}: append-only segment files in one folder, read with positional reads.
@@ -118,6 +119,8 @@ class SegmentLog implements ShardLog {
   #closed = false
   #nextIndex = 0
   #firstArrivalOfLast: number | null = null
+  /** Groups are put together here while there are any. */
+  #groupBytes: Buffer = NO_BYTES
 
   constructor(
     directory: string,
@@ -186,6 +189,7 @@ class SegmentLog implements ShardLog {
   async #commitAll(): Promise<void> {
     this.#committing = true
     while (this.#queue.length > 0) await this.#inTurn(() => this.#commitGroup())
+    this.#groupBytes = NO_BYTES
     this.#committing = false
   }
 
@@ -197,7 +201,10 @@ class SegmentLog implements ShardLog {
       const segment = await this.#segmentFor(group[0]!.batch[0]!)
       const index = await segment.index()
       const { salt } = await segment.header()
-      const { bytes, sizes } = encodeGroup(group, { index: this.#nextIndex, salt })
+      const { bytes, sizes } = encodeGroup(group, this.#roomFor(group), {
+        index: this.#nextIndex,
+        salt,
+      })
       await this.#writeDurably(segment, bytes, index.sizeBytes)
       // Durable. Now, and only now, readers may see it.
       let at = 0
@@ -222,6 +229,14 @@ class SegmentLog implements ShardLog {
     } finally {
       this.#queuedBytes -= group.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     }
+  }
+
+  #roomFor(group: readonly Waiting[]): Buffer {
+    const sizeBytes = group.reduce((sum, waiting) => sum + waiting.sizeBytes, 0)
+    if (this.#groupBytes.length < sizeBytes) {
+      this.#groupBytes = Buffer.allocUnsafeSlow(sizeBytes)
+    }
+    return this.#groupBytes.subarray(0, sizeBytes)
   }
 
   #takeGroup(): readonly Waiting[] {
@@ -467,8 +482,11 @@ function logClosed(): ServiceError {
   return new ServiceError('unavailable', 'LogClosed', 'The log is closed.')
 }
 
-function encodeGroup(group: readonly Waiting[], { index: firstIndex, salt }: RecordPlace) {
-  const bytes = Buffer.allocUnsafe(group.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))
+function encodeGroup(
+  group: readonly Waiting[],
+  bytes: Buffer,
+  { index: firstIndex, salt }: RecordPlace,
+) {
   const sizes: number[] = []
   let offset = 0
   for (const { batch } of group) {

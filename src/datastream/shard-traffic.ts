@@ -10,6 +10,8 @@ export type Traffic = {
 
 /** Keys that are watched; one with more than 1/KEYS of the bytes is always among them. */
 const KEYS = 16
+/** About so many bytes pass between two records that are looked at: a busy shard has enough of them. */
+const SAMPLE_BYTES = 4096
 
 /**
  * Counts a shard's writes, and finds a key that makes up much of them (Misra and Gries, 1982): a key
@@ -23,6 +25,8 @@ export class ShardTraffic {
   /** By key, its bytes and what had been taken from all when it came. */
   readonly #keys = new Map<string, number>()
   #taken = 0
+  #bytesToSample = 0
+  #bytesUnseen = 0
   /** The smallest of the keys' counts; exact when there are {@link KEYS} of them. */
   #least = 0
 
@@ -33,6 +37,15 @@ export class ShardTraffic {
   add(key: string, bytes: number): void {
     this.#bytes += bytes
     this.#records += 1
+    this.#bytesUnseen += bytes
+    if (this.#bytesUnseen < this.#bytesToSample) return
+    this.#count(key, this.#bytesUnseen)
+    this.#bytesUnseen = 0
+    // Not every so many bytes: producers may go through their keys in turn.
+    this.#bytesToSample = SAMPLE_BYTES * (0.5 + Math.random())
+  }
+
+  #count(key: string, bytes: number): void {
     const counted = this.#keys.get(key)
     if (counted !== undefined || this.#keys.size < KEYS) {
       this.#keys.set(key, (counted ?? this.#taken) + bytes)

@@ -59,3 +59,16 @@ test('keeps to the limits, with one record at least, and to the horizon', () => 
   expect(read(tail, 1, { ...LIMITS, maxBytes: 1 })).toEqual(['1'])
   expect(read(tail, 0, LIMITS, epochMs(1001))).toBeNull()
 })
+
+test('readers of the same records are given the same list, also after an append, and never a stale one', () => {
+  const tail = new RecordTail(1000)
+  tail.add(0, records('0', '1'))
+
+  const first = tail.read(0, LIMITS, NEVER)
+  expect(tail.read(0, LIMITS, NEVER)).toBe(first)
+  tail.add(2, records('2'))
+  expect(read(tail, 0)).toEqual(['0', '1', '2'])
+  tail.clear()
+  tail.add(0, records('a', 'b', 'c'))
+  expect(read(tail, 0)).toEqual(['a', 'b', 'c'])
+})

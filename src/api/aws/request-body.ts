@@ -26,24 +26,49 @@ export function createBodyReader(limits: {
   return {
     read: async (request) => {
       if (Number(request.headers['content-length'] ?? 0) > limits.maxBytes) return 'too-large'
-      const chunks: Buffer[] = []
       let size = 0
       request.setTimeout(SILENCE_MS, () => request.destroy())
       try {
-        // Not destroyed on an early return: the answer goes out on the same socket.
-        for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-          const bytes = chunk as Buffer
-          chunks.push(bytes)
-          size += bytes.length
-          held += bytes.length
+        return await collect(request, (bytes) => {
+          size += bytes
+          held += bytes
           if (size > limits.maxBytes) return 'too-large'
-          if (held > limits.maxBytesTogether) return 'busy'
-        }
-        return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)
+          return held > limits.maxBytesTogether ? 'busy' : null
+        })
       } finally {
         held -= size
         request.setTimeout(0)
       }
     },
+  }
+}
+
+/**
+ * All chunks up to the end, or what `admit` says against the next one: then the rest is not read, and
+ * the answer goes out on the same socket. By events: an iterator costs as much as a small request.
+ */
+async function collect<R>(
+  request: HttpRequest,
+  admit: (bytes: number) => R | null,
+): Promise<Buffer | R> {
+  const chunks: Buffer[] = []
+  let stop = () => {}
+  try {
+    return await new Promise<Buffer | R>((resolve, reject) => {
+      const onData = (chunk: Buffer) => {
+        const refusal = admit(chunk.length)
+        if (refusal === null) chunks.push(chunk)
+        else resolve(refusal)
+      }
+      const onEnd = () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
+      const onClose = () => reject(new Error('the connection closed within a body'))
+      stop = () => {
+        request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', reject)
+        request.pause()
+      }
+      request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', reject)
+    })
+  } finally {
+    stop()
   }
 }

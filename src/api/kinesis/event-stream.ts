@@ -11,7 +11,8 @@ export class EventStream {
   }
 }
 
-export type EventMessage = { readonly type: string; readonly payload: object }
+/** The payload is rendered already, in the content type of the call. */
+export type EventMessage = { readonly type: string; readonly payload: Buffer }
 
 /** Bytes of a header's value are counted in 16 bits; type 7 is text. */
 const STRING_TYPE = 7

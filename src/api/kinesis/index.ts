@@ -18,6 +18,7 @@ import { toWireError, type WireError } from './errors.ts'
 import { EventStream } from './event-stream.ts'
 import type { KinesisService, Output } from './operation.ts'
 import { readRequest } from './read-request.ts'
+import { SharedRecords } from './render-records.ts'
 import { createBodyReader } from '../aws/request-body.ts'
 import { sendEventStream } from './send-event-stream.ts'
 import { createTokenSealer } from '../aws/sealed-token.ts'
@@ -72,7 +73,10 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
   const { dataStreams, clock, metrics, log, region, accountId } = parts
   const identityOf = parts.identityPolicies ?? (() => null)
   const sealer = createTokenSealer(parts.iteratorKey)
-  const service: KinesisService = { dataStreams, clock, sealer, region, accountId }
+  const service: KinesisService = {
+    ...{ dataStreams, clock, sealer, region, accountId },
+    sharedRecords: new SharedRecords(),
+  }
   const verifier = createVerifier('kinesis', parts)
   const audit = parts.audit ?? noAuditLog
   const bodies = createBodyReader({

@@ -3,6 +3,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Caller } from '../auth/index.ts'
 import type { Codec } from '../aws/codec.ts'
 import type { EventStream } from './event-stream.ts'
+import type { SharedRecords } from './render-records.ts'
 import type { InputOf, Member } from '../aws/input-schema.ts'
 import type { TokenSealer } from '../aws/sealed-token.ts'
 
@@ -11,6 +12,7 @@ export type KinesisService = {
   readonly dataStreams: DataStreams
   readonly clock: Clock
   readonly sealer: TokenSealer
+  readonly sharedRecords: SharedRecords
   readonly region: string
   readonly accountId: string
 }

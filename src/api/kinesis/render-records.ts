@@ -20,16 +20,51 @@ export function renderRecords(
       ...others,
     })
   }
-  const rest = Buffer.from(JSON.stringify(others))
-  const bytes = Buffer.allocUnsafeSlow(sizeOfJson(records) + rest.length)
-  let at = bytes.write('{"Records":[', 'latin1')
+  const rest = restOf(others)
+  const bytes = Buffer.allocUnsafeSlow(HEAD.length + sizeOfJson(records) + rest.length)
+  HEAD.copy(bytes)
+  const end = writeList(bytes, HEAD.length, records)
+  return bytes.subarray(0, end + rest.copy(bytes, end))
+}
+
+/**
+ * As {@link renderRecords}, for a list that many are given: the followers of a shard. What was
+ * rendered as JSON is kept for as long as the list is.
+ */
+export class SharedRecords {
+  readonly #lists = new WeakMap<readonly StoredRecord[], Buffer>()
+
+  render(records: readonly StoredRecord[], others: object, codec: Codec): Buffer {
+    if (codec !== jsonCodec) return renderRecords(records, others, codec)
+    return Buffer.concat([HEAD, this.#listOf(records), restOf(others)])
+  }
+
+  #listOf(records: readonly StoredRecord[]): Buffer {
+    const known = this.#lists.get(records)
+    if (known !== undefined) return known
+    const bytes = Buffer.allocUnsafeSlow(sizeOfJson(records))
+    const list = bytes.subarray(0, writeList(bytes, 0, records))
+    this.#lists.set(records, list)
+    return list
+  }
+}
+
+const HEAD = Buffer.from('{"Records":')
+
+/** The other members, and the end of the object. */
+function restOf(others: object): Buffer {
+  const text = JSON.stringify(others)
+  return Buffer.from(text === '{}' ? '}' : `,${text.slice(1)}`)
+}
+
+/** @returns the offset behind it */
+function writeList(bytes: Buffer, from: number, records: readonly StoredRecord[]): number {
+  let at = from + bytes.write('[', from, 'latin1')
   records.forEach((record, i) => {
     if (i > 0) at += bytes.write(',', at, 'latin1')
     at = writeRecord(bytes, at, record)
   })
-  at += bytes.write(rest.length > 2 ? '],' : ']', at, 'latin1')
-  at += rest.copy(bytes, at, 1)
-  return bytes.subarray(0, at)
+  return at + bytes.write(']', at, 'latin1')
 }
 
 /** Enough for any escape in a key: six bytes for a code unit. */

@@ -24,14 +24,14 @@ export async function sendEventStream(
 ): Promise<void> {
   const { gone } = options
   const contentType = codec === jsonCodec ? 'application/json' : codec.contentType
-  const send = async (kind: Readonly<Record<string, string>>, payload: object) => {
-    const frame = encodeFrame({ ...kind, ':content-type': contentType }, codec.render(payload))
+  const send = async (kind: Readonly<Record<string, string>>, payload: Buffer) => {
+    const frame = encodeFrame({ ...kind, ':content-type': contentType }, payload)
     if (!write(response, frame)) await once(response, 'drain', { signal: gone })
   }
   response.setHeader('content-type', EVENT_STREAM_TYPE)
   response.setTimeout(STALLED_MS, () => response.destroy())
   try {
-    await send({ ':message-type': 'event', ':event-type': 'initial-response' }, {})
+    await send({ ':message-type': 'event', ':event-type': 'initial-response' }, codec.render({}))
     for await (const { type, payload } of events) {
       await send({ ':message-type': 'event', ':event-type': type }, payload)
     }
@@ -39,7 +39,8 @@ export async function sendEventStream(
     if (gone.aborted) return
     const { type, message } = options.toWireError(error)
     const name = type === 'InternalFailure' ? 'InternalFailureException' : type
-    await send({ ':message-type': 'exception', ':exception-type': name }, { message })
+    const payload = codec.render({ message })
+    await send({ ':message-type': 'exception', ':exception-type': name }, payload)
   } finally {
     response.setTimeout(0)
     response.end()

@@ -5,7 +5,7 @@ import { EventStream, type EventMessage } from './event-stream.ts'
 import { boolean, oneOf, required, structure, timestamp } from '../aws/input-schema.ts'
 import { ITERATOR_TYPES, sequenceNumber, toStart } from './iterator-start.ts'
 import { defineOperation, type Call } from './operation.ts'
-import { toChildShards, toRecordMember } from './record-output.ts'
+import { toChildShards } from './record-output.ts'
 import { shardId } from './stream-address.ts'
 
 /** SubscribeToShard: a shard's records pushed as they come, for up to five minutes. */
@@ -45,16 +45,14 @@ async function* toMessages(
   { codec, service }: Call,
 ): AsyncGenerator<EventMessage> {
   for await (const { records, millisBehindLatest, continuation } of events) {
-    yield {
-      type: 'SubscribeToShardEvent',
-      payload: {
-        Records: records.map((record) => toRecordMember(record, codec)),
-        MillisBehindLatest: millisBehindLatest,
-        // Clients tell the end of a shard by the children in the place of a number.
-        ...(continuation === null
-          ? { ChildShards: toChildShards(shard, service.dataStreams) }
-          : { ContinuationSequenceNumber: continuation }),
-      },
+    const others = {
+      MillisBehindLatest: millisBehindLatest,
+      // Clients tell the end of a shard by the children in the place of a number.
+      ...(continuation === null
+        ? { ChildShards: toChildShards(shard, service.dataStreams) }
+        : { ContinuationSequenceNumber: continuation }),
     }
+    const payload = service.sharedRecords.render(records, others, codec)
+    yield { type: 'SubscribeToShardEvent', payload }
   }
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { cborCodec, jsonCodec } from '../../../src/api/aws/codec.ts'
 import { toRecordMember } from '../../../src/api/kinesis/record-output.ts'
-import { renderRecords } from '../../../src/api/kinesis/render-records.ts'
+import { renderRecords, SharedRecords } from '../../../src/api/kinesis/render-records.ts'
 import { epochMs } from '../../../src/domain/time.ts'
 
 const KEYS = [
@@ -37,5 +37,17 @@ test.each([
     const rendered = renderRecords(these, others, codec)
 
     expect(rendered.equals(codec.render({ Records: members, ...others }))).toBe(true)
+  }
+})
+
+test("a list that many are given is rendered once, with what is each one's own around it", () => {
+  const shared = new SharedRecords()
+
+  for (const codec of [jsonCodec, cborCodec]) {
+    for (const others of [{ MillisBehindLatest: 0 }, { MillisBehindLatest: 5 }, {}]) {
+      const expected = renderRecords(records, others, codec)
+
+      expect(shared.render(records, others, codec).equals(expected)).toBe(true)
+    }
   }
 })
