@@ -1,5 +1,5 @@
 import { ServiceError } from '../../domain/errors.ts'
-import { headerOf, type SignedRequest } from './canonical-request.ts'
+import { headerOf, type SignedRequest } from '../../platform/sigv4/canonical-request.ts'
 import type { SignatureVerifier } from './sigv4.ts'
 
 /**

@@ -1,5 +1,9 @@
 import { ServiceError } from '../../domain/errors.ts'
-import { headerOf, splitTarget, type SignedRequest } from './canonical-request.ts'
+import {
+  headerOf,
+  splitTarget,
+  type SignedRequest,
+} from '../../platform/sigv4/canonical-request.ts'
 
 export const ALGORITHM = 'AWS4-HMAC-SHA256'
 

@@ -2,7 +2,12 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { ServiceError } from '../../domain/errors.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { AccessKeys, AccessKeyTerms } from './access-keys.ts'
-import { canonicalRequest, headerOf, sha256Hex, type SignedRequest } from './canonical-request.ts'
+import {
+  canonicalRequest,
+  headerOf,
+  sha256Hex,
+  type SignedRequest,
+} from '../../platform/sigv4/canonical-request.ts'
 import {
   ALGORITHM,
   parseBasicDate,

@@ -20,6 +20,10 @@ export function signRequest(
     readonly region: string
     readonly service: string
     readonly now: Date
+    /** Of S3, whose objects may have any name. */
+    readonly paths?: 'as-sent'
+    /** In place of the body's own hash, as the official producers sign an endless one. */
+    readonly payloadHash?: string
   },
 ): Readonly<Record<string, string>> {
   const { key, region, service } = options
@@ -31,7 +35,12 @@ export function signRequest(
   }
   const headers = { ...request.headers, ...added }
   const names = Object.keys(headers).sort()
-  const canonical = canonicalRequest({ ...request, headers }, names, sha256Hex(body))
+  const canonical = canonicalRequest(
+    { ...request, headers },
+    names,
+    options.payloadHash ?? sha256Hex(body),
+    options.paths,
+  )
   const toSign = ['AWS4-HMAC-SHA256', date, scope.join('/'), sha256Hex(canonical)].join('\n')
   const signingKey = scope.reduce<string | Buffer>(
     (previous, part) => createHmac('sha256', previous).update(part).digest(),

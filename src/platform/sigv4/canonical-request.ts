@@ -33,16 +33,18 @@ export function splitTarget(target: string): { path: string; query: readonly Que
  *
  * @param signedHeaders lower-case names as the client listed them
  * @param payloadHash lower-case hex SHA-256 of the body, or the literal that stands for it
+ * @param paths `as-sent` is S3's way
  */
 export function canonicalRequest(
   request: SignedRequest,
   signedHeaders: readonly string[],
   payloadHash: string,
+  paths: 'normalised' | 'as-sent' = 'normalised',
 ): string {
   const { path, query } = splitTarget(request.target)
   return [
     request.method,
-    canonicalPath(path),
+    paths === 'as-sent' ? path : canonicalPath(path),
     canonicalQuery(query),
     ...signedHeaders.map((name) => `${name}:${canonicalHeader(request, name)}`),
     '',
