@@ -2,6 +2,7 @@
 // built and signed once and sent again and again over HTTP/1.1 connections, answers of which only
 // the length is read.
 import { connect } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { signRequest } from '../../dist/api/auth/sign-request.js'
 
 export const BENCH_KEY = {
@@ -78,4 +79,26 @@ export function lastString(body, member) {
   if (at < 0) return null
   const from = at + member.length + 4
   return body.latin1Slice(from, body.indexOf(0x22, from))
+}
+
+/** Makes the stream `s`, on any server of the API, and waits until it is there. */
+export async function createStream(port, shards) {
+  const { send, socket } = leanConnection(port)
+  const call = (operation, input) => send(signedRequest(port, operation, input))
+  await call('CreateStream', { StreamName: 's', ShardCount: shards })
+  while (
+    lastString(await call('DescribeStream', { StreamName: 's' }), 'StreamStatus') !== 'ACTIVE'
+  ) {
+    await delay(20)
+  }
+  socket.destroy()
+}
+
+const CONNECTIONS = 8
+
+/** Sends the same signed requests again and again. */
+export function leanPutter(port, requests) {
+  const bytes = requests.map(({ operation, input }) => signedRequest(port, operation, input))
+  const connections = Array.from({ length: CONNECTIONS }, () => leanConnection(port))
+  return (loop, i) => connections[loop % CONNECTIONS].send(bytes[i % bytes.length])
 }

@@ -1,7 +1,7 @@
 // raw.mjs FOLDER SHARDS BATCH SECONDS: the same records into as many logs, without all that is above.
 import { join } from 'node:path'
 import { openSegmentLog } from '../../dist/datastream/index.js'
-import { during } from './client.mjs'
+import { during } from './measure.mjs'
 
 const [directory, ...numbers] = process.argv.slice(2)
 const [shards, batch, seconds] = numbers.map(Number)

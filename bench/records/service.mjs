@@ -1,8 +1,6 @@
-// service.mjs FOLDER: the Kinesis API alone, as the service composes it, until its input ends. Says its
-// port, and for each line of input the CPU that it took since the last one, in microseconds.
+// service.mjs FOLDER PORT: the Kinesis API alone, as the service composes it.
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { startHttpServer } from '../../dist/api/http-server.js'
 import { createKinesisApi } from '../../dist/api/kinesis/index.js'
 import { openDataStreams } from '../../dist/datastream/index.js'
@@ -11,8 +9,9 @@ import { silentLog } from '../../dist/observe/log.js'
 import { createMetrics } from '../../dist/observe/metrics.js'
 import { systemClock } from '../../dist/platform/clock.js'
 import { openLevelMetaStore } from '../../dist/platform/meta-store.js'
+import { BENCH_KEY } from './lean-client.mjs'
 
-const [directory] = process.argv.slice(2)
+const [directory, port] = process.argv.slice(2)
 const metrics = createMetrics()
 const observed = {
   ...{ clock: systemClock, log: silentLog, metrics },
@@ -24,18 +23,11 @@ const dataStreams = await openDataStreams({
 })
 const api = createKinesisApi({
   ...{ dataStreams, region: 'us-east-1', accountId: '000000000000', ...observed },
-  accessKeys: () => ({ secretAccessKey: 'secret of the benchmark' }),
+  accessKeys: () => ({ secretAccessKey: BENCH_KEY.secretAccessKey }),
   iteratorKey: randomBytes(32),
 })
-const server = await startHttpServer({
-  ...{ host: '127.0.0.1', port: 0, ...observed },
+await startHttpServer({
+  ...{ host: '127.0.0.1', port: Number(port), ...observed },
   onRequest: (request, response) => api.handle(request, response),
 })
-console.log(server.port)
-let before = process.cpuUsage()
-for await (const _ of createInterface({ input: process.stdin })) {
-  const { user, system } = process.cpuUsage(before)
-  before = process.cpuUsage()
-  console.log(user + system)
-}
-process.exit(0)
+process.once('SIGTERM', () => process.exit(0))
