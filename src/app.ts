@@ -63,6 +63,7 @@ import {
 } from './registry/index.ts'
 import { startRtmpServers } from './rtmp-servers.ts'
 import { startRtspServers } from './rtsp-servers.ts'
+  openChannelRegistry,
 import { blaming } from './start-failure.ts'
 
 /** The running service. Disposal drains it: see {@link startApp}. */
@@ -324,6 +325,15 @@ async function startParts(
     }),
     ...awsAccess,
     region: config.aws.region,
+    control: {
+      sessions,
+      channels: await openChannelRegistry(meta, clock),
+      limits: {
+        maxStreams: config.kinesisVideo.maxStreams,
+        maxChannels: config.kinesisVideo.maxSignalingChannels,
+      },
+    },
+    publicOrigin: config.publicUrl === null ? undefined : new URL(config.publicUrl).origin,
     accountId: config.aws.accountId,
     ...observed,
   })

@@ -142,6 +142,16 @@ export const configSchema = Type.Object(
       }),
     }),
     kinesisVideo: section({
+      maxStreams: Type.Integer({
+        default: 100_000,
+        minimum: 1,
+        description: 'CreateStream makes no more (AccountStreamLimitExceededException).',
+      }),
+      maxSignalingChannels: Type.Integer({
+        default: 100_000,
+        minimum: 1,
+        description: 'CreateSignalingChannel makes no more (AccountChannelLimitExceededException).',
+      }),
       rates: Type.Union([Type.Literal('off'), Type.Literal('documented')], {
         default: 'off',
         description:

@@ -1,6 +1,5 @@
 export {
   DIGEST_REALM,
-  MAX_TAGS,
   STREAM_DEFAULTS,
   type DigestAlgorithm,
   type NewStream,
@@ -8,8 +7,8 @@ export {
   type StreamChange,
   type StreamInfo,
   type StreamRegistry,
-  type Tags,
 } from './stream-registry.ts'
+export type { Tags } from './tags.ts'
 export type { ImageGeneration, StreamNotification } from './media-delivery.ts'
 export { openStreamRegistry } from './meta-stream-registry.ts'
 export {

@@ -6,15 +6,14 @@ import type { MetaStore } from '../platform/meta-store.ts'
 import { NamedRows, newVersion } from './named-rows.ts'
 import {
   DIGEST_REALM,
-  MAX_TAGS,
   STREAM_DEFAULTS,
   type DigestAlgorithm,
   type NewStream,
   type StreamChange,
   type StreamInfo,
   type StreamRegistry,
-  type Tags,
 } from './stream-registry.ts'
+import { checkTags } from './tags.ts'
 
 /** As it is stored. Rows of before the Kinesis Video API count their versions and have no `Later`. */
 type StreamRow = Omit<StreamInfo, 'streamId' | 'version' | Later> &
@@ -204,16 +203,6 @@ function checkQuota(bytes: number | null | undefined): void {
 
 function toQuota(quotaBytes: number | null | undefined): { readonly quotaBytes?: number } {
   return quotaBytes === undefined || quotaBytes === null ? {} : { quotaBytes }
-}
-
-function checkTags(tags: Tags = {}): void {
-  const count = Object.keys(tags).length
-  if (count <= MAX_TAGS) return
-  throw new ServiceError(
-    'limit-exceeded',
-    'TooManyTags',
-    `A resource has at most ${MAX_TAGS} tags, not ${count}.`,
-  )
 }
 
 function checkPublishKey(key: string): void {

@@ -1,6 +1,7 @@
 import type { StreamId } from '../domain/stream.ts'
 import type { EpochMs } from '../domain/time.ts'
 import type { ImageGeneration, StreamNotification } from './media-delivery.ts'
+import type { Tags } from './tags.ts'
 
 /** A registered video stream. */
 export type StreamInfo = {
@@ -47,9 +48,6 @@ export const STREAM_DEFAULTS: Pick<
 }
 
 export type StorageTier = 'HOT' | 'WARM'
-/** At most 50 on one resource. */
-export type Tags = Readonly<Record<string, string>>
-export const MAX_TAGS = 50
 
 export type NewStream = {
   readonly name: string

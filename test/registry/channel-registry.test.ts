@@ -11,7 +11,8 @@ test('channels and their changes survive a restart, in order of the name', async
   const channels = await openChannelRegistry(meta, systemClock)
   await channels.create({ name: 'b', ...TERMS })
   await channels.create({ name: 'a', ...TERMS })
-  await channels.update('b', () => ({ storageStreamId: toStreamId('x', 1), tags: { k: 'v' } }))
+  await channels.update('b', () => ({ tags: { k: 'v' } }))
+  await channels.changeStorage('b', () => toStreamId('x', 1))
   const reopened = await openChannelRegistry(meta, systemClock)
 
   expect(reopened.list()).toEqual(channels.list())

@@ -4,8 +4,11 @@ export type WireError = {
   readonly status: number
   /** With its suffix, for `x-amzn-ErrorType`. */
   readonly type: string
-  readonly message: string
+  readonly body: object
 }
+
+/** How an operation's model declares that the caller may not, and names the member of the message. */
+export type ErrorDialect = 'not-authorized' | 'access-denied' | 'webrtc-storage'
 
 /**
  * Producers look at the status number alone (404: create the stream; 401, 403: new credentials), the
@@ -16,7 +19,7 @@ const BY_KIND: Record<ErrorKind, readonly [status: number, type: string]> = {
   unauthenticated: [403, 'InvalidSignatureException'],
   'permission-denied': [401, 'NotAuthorizedException'],
   'not-found': [404, 'ResourceNotFoundException'],
-  conflict: [400, 'ConnectionLimitExceededException'],
+  conflict: [400, 'ResourceInUseException'],
   'limit-exceeded': [400, 'ClientLimitExceededException'],
   'malformed-media': [400, 'InvalidArgumentException'],
   unavailable: [500, 'InternalFailure'],
@@ -24,17 +27,33 @@ const BY_KIND: Record<ErrorKind, readonly [status: number, type: string]> = {
   internal: [500, 'InternalFailure'],
 }
 
-/**
- * The one place where a thrown value becomes an answer of the Kinesis Video protocol. Its model
- * declares no ValidationException: a constraint that fails is an invalid argument.
- */
-export function toWireError(error: unknown): WireError {
+/** What the protocol names otherwise than its kind has it. */
+const BY_CODE: Readonly<Record<string, string>> = {
+  // Its model declares no ValidationException: a constraint that fails is an invalid argument.
+  ValidationException: 'InvalidArgumentException',
+  StreamBusy: 'ConnectionLimitExceededException',
+  TooManyTags: 'TagsPerResourceExceededLimitException',
+}
+
+const DENIED: Record<ErrorDialect, readonly [status: number, type: string]> = {
+  'not-authorized': [401, 'NotAuthorizedException'],
+  'access-denied': [401, 'AccessDeniedException'],
+  'webrtc-storage': [403, 'AccessDeniedException'],
+}
+
+/** The one place where a thrown value becomes an answer of the Kinesis Video protocol. */
+export function toWireError(error: unknown, dialect: ErrorDialect = 'not-authorized'): WireError {
+  const { status, type, message } = toFailure(error, dialect)
+  return { status, type, body: { [dialect === 'webrtc-storage' ? 'message' : 'Message']: message } }
+}
+
+function toFailure(error: unknown, dialect: ErrorDialect) {
   const kind = error instanceof ServiceError ? error.kind : 'internal'
-  const [status, byKind] = BY_KIND[kind]
+  const [status, byKind] = kind === 'permission-denied' ? DENIED[dialect] : BY_KIND[kind]
   if (status >= 500 || !(error instanceof ServiceError)) {
     return { status, type: byKind, message: 'Internal Service Failure' }
   }
-  const type =
-    error.code.endsWith('Exception') && error.code !== 'ValidationException' ? error.code : byKind
-  return { status, type, message: error.message }
+  const { code, message } = error
+  const own = code.endsWith('Exception') && kind !== 'permission-denied' ? code : byKind
+  return { status, type: BY_CODE[code] ?? own, message }
 }

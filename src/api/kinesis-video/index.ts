@@ -41,6 +41,8 @@ export type KinesisVideoApiParts = IngestDeps &
     readonly callRates?: CallRates
     readonly audit?: AuditLog
     /** A reader that takes nothing for so long is cut loose. */
+    /** Scheme, host and port of the configured `publicUrl`; absent: as each client came. */
+    readonly publicOrigin?: string | undefined
     readonly readerStallMs?: number
   }
 
@@ -86,7 +88,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
         log.debug({ err: error, requestId }, 'Kinesis Video request broke off')
         return // there is nobody to answer
       }
-      const { status, type, message } = toWireError(error)
+      const { status, type, body } = toWireError(error, operations.get(pathOf(request))?.errors)
       if (status >= 500) log.error({ err: error, requestId }, 'Kinesis Video request failed')
       else log.debug({ err: error, requestId }, 'Kinesis Video request refused')
       metrics.httpRequests.inc({ edge: 'kinesis-video', status: String(status) })
@@ -101,7 +103,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
       response.setHeader('content-type', 'application/json')
       // The body is not read, so no request can follow it.
       if (request.httpVersionMajor === 1) response.setHeader('connection', 'close')
-      response.end(JSON.stringify({ Message: message }))
+      response.end(JSON.stringify(body))
     }
   }
 
@@ -141,7 +143,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
       if (!response.writableEnded) away.abort(new Error('the client is gone'))
     })
     const gone = AbortSignal.any([away.signal, stopping.signal])
-    const call = { service: parts, caller, origin: originOf(request), gone }
+    const call = { service: parts, caller, origin: parts.publicOrigin ?? originOf(request), gone }
     const output = await operation.handle(input as never, call)
     if (output instanceof MediaAnswer) {
       await sendMedia(response, output, {
@@ -186,7 +188,8 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
 
 const PUT_MEDIA = '/putMedia'
 const READER_STALL_MS = 30_000
-const MAX_BODY_BYTES = 64 * 1024
+/** 50 tags of letters that a client spells with six bytes each, and the JSON around them. */
+const MAX_BODY_BYTES = 256 * 1024
 const MAX_BODY_BYTES_TOGETHER = 16 * 1024 * 1024
 const BODY_REFUSED = {
   'too-large': `The request is larger than ${MAX_BODY_BYTES} bytes.`,
@@ -197,10 +200,17 @@ function pathOf(request: HttpRequest): string {
   return request.url?.split('?')[0] ?? ''
 }
 
-/** As the client spelt it, so that addresses in answers reach the service by the same way. */
+/**
+ * As the client spelt it, so that addresses in answers reach the service by the same way. Official
+ * producers leave the port out of what they call Host.
+ */
 function originOf(request: HttpRequest): string {
-  const scheme = 'encrypted' in request.socket ? 'https' : 'http'
-  return `${scheme}://${request.headers.host ?? String(request.headers[':authority'])}`
+  const { socket, headers } = request
+  const scheme = 'encrypted' in socket ? 'https' : 'http'
+  const host = headers.host ?? String(headers[':authority'])
+  const hasPort = /:\d+$/.test(host) || socket.localPort === undefined
+  const origin = `${scheme}://${host}${hasPort ? '' : `:${socket.localPort}`}`
+  return URL.canParse(origin) ? new URL(origin).origin : origin
 }
 
 function toSignedRequest(request: HttpRequest) {

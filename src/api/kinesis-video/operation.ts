@@ -8,8 +8,10 @@ import type { Clips, Images } from '../../playback/index.ts'
 import type { Caller } from '../auth/index.ts'
 import type { InputOf, Member } from '../aws/input-schema.ts'
 import type { TokenSealer } from '../aws/sealed-token.ts'
-import type { CallLimit } from './archived/call-limit.ts'
 import type { MediaReaders } from './get-media/media-readers.ts'
+import type { CallLimit } from './archived/call-limit.ts'
+import type { ControlPlane } from './control-plane.ts'
+import type { ErrorDialect } from './errors.ts'
 import type { MediaAnswer } from './media-answer.ts'
 
 /** What operations work with. */
@@ -31,6 +33,7 @@ export type KinesisVideoService = {
   /** Of paging tokens. */
   readonly sealer: TokenSealer
   readonly clock: Clock
+  readonly control: ControlPlane
   readonly region: string
   readonly accountId: string
 }
@@ -53,6 +56,9 @@ export type Operation = {
   /** What a user of the cloud's own service will find different, in one or two sentences; `null`: nothing. */
   readonly differs: string | null
   readonly input: Member<unknown>
+  /** Whether it does what it is for. */
+  readonly isAvailable: boolean
+  readonly errors: ErrorDialect
   /** ARN of what policies are asked about; `*` for operations about nothing that exists. */
   readonly resource: (input: never, service: KinesisVideoService) => string
   readonly handle: (input: never, call: Call) => Promise<object | MediaAnswer>
@@ -63,12 +69,18 @@ export function defineOperation<M extends Member<unknown>>(operation: {
   readonly path?: string
   readonly differs: string | null
   readonly input: M
+  /** Default true. */
+  readonly isAvailable?: boolean
+  /** Default `not-authorized`. */
+  readonly errors?: ErrorDialect
   readonly resource: (input: InputOf<M>, service: KinesisVideoService) => string
   readonly handle: (input: InputOf<M>, call: Call) => Promise<object | MediaAnswer>
 }): Operation {
   const { name } = operation
   return {
     ...operation,
+    isAvailable: true,
+    errors: 'not-authorized',
     path: operation.path ?? `/${name.charAt(0).toLowerCase()}${name.slice(1)}`,
   }
 }

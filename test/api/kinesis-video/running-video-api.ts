@@ -16,6 +16,7 @@ import { systemClock } from '../../../src/platform/clock.ts'
 import {
   createEdgeConfigurations,
   createSecretBox,
+  openChannelRegistry,
   openSourceRegistry,
 } from '../../../src/registry/index.ts'
 import { openIngestFixture } from '../../ingest/ingest-fixture.ts'
@@ -63,6 +64,11 @@ export async function runKinesisVideoApi(
     archivedCalls: new CallLimit(100),
     sealer: createTokenSealer(Buffer.alloc(32, 9)),
     edgeConfigurations: createEdgeConfigurations(meta),
+    control: {
+      sessions: fixture.sessions,
+      channels: await openChannelRegistry(meta, systemClock),
+      limits: { maxStreams: 10_000, maxChannels: 10_000 },
+    },
     secretOf: async (arn) => secrets.get(arn.slice(SECRET_ARN.length)) ?? null,
     identityPolicies: () => null,
     accessKeys: (id) => (id === ACCESS_KEY.accessKeyId ? ACCESS_KEY : null),

@@ -8,7 +8,11 @@ import { silentLog } from '../../../src/observe/log.ts'
 import { createMetrics, type Metrics } from '../../../src/observe/metrics.ts'
 import { systemClock, type Clock } from '../../../src/platform/clock.ts'
 import { createHls, createPlayableAudio, type Images } from '../../../src/playback/index.ts'
-import type { StreamInfo, StreamRegistry } from '../../../src/registry/index.ts'
+import {
+  STREAM_DEFAULTS,
+  type StreamInfo,
+  type StreamRegistry,
+} from '../../../src/registry/index.ts'
 
 export type ServedPlayback = AsyncDisposable & {
   readonly fastify: FastifyInstance
@@ -53,11 +57,12 @@ export async function servePlayback(options: {
 
 function oneStream(streamId: StreamId): StreamRegistry {
   const info: StreamInfo = {
+    ...STREAM_DEFAULTS,
     streamId,
     name: 'camera',
     createdAt: epochMs(0),
     retentionHours: 1,
-    version: 1,
+    version: '1',
   }
   const find = (name: string) => (name === info.name ? info : null)
   const unused = () => Promise.reject(new Error('not part of playback'))
@@ -80,5 +85,6 @@ function oneStream(streamId: StreamId): StreamRegistry {
 
 const noImages: Images = {
   imageAt: () => Promise.reject(new ServiceError('not-found', 'NoMedia', 'No picture.')),
+  imagesAt: () => Promise.resolve([]),
   [Symbol.asyncDispose]: () => Promise.resolve(),
 }

@@ -6,6 +6,7 @@ import { findStream, streamReference, streamResource } from '../stream-reference
 /** Detaches the stream's camera. */
 export const deleteEdgeConfiguration = defineOperation({
   name: 'DeleteEdgeConfiguration',
+  errors: 'access-denied',
   differs: 'Takes effect at once.',
   input: structure(streamReference),
   resource: streamResource,

@@ -7,6 +7,7 @@ import { findStream, streamReference, streamResource } from '../stream-reference
 
 export const describeEdgeConfiguration = defineOperation({
   name: 'DescribeEdgeConfiguration',
+  errors: 'access-denied',
   differs: 'SyncStatus is IN_SYNC or SYNC_FAILED only; there is no uploader status.',
   input: structure(streamReference),
   resource: streamResource,

@@ -1,7 +1,7 @@
 import { integer, required, string, structure } from '../../aws/input-schema.ts'
 import { toEdgeRecord } from './edge-configuration.ts'
 import { defineOperation } from '../operation.ts'
-import { invalid } from '../stream-reference.ts'
+import { nextToken, pageOf } from '../paged-list.ts'
 
 /** The cameras of one edge agent, in order of their streams' names. */
 export const listEdgeAgentConfigurations = defineOperation({
@@ -16,37 +16,30 @@ export const listEdgeAgentConfigurations = defineOperation({
       }),
     ),
     MaxResults: integer({ min: 1, max: 10 }),
-    NextToken: string({ min: 0, max: 1024, pattern: '[a-zA-Z0-9+/=]*' }),
+    NextToken: nextToken,
   }),
   resource: () => '*',
-  handle: async ({ HubDeviceArn, MaxResults = DEFAULT_RESULTS, NextToken = '' }, { service }) => {
-    const after = NextToken === '' ? '' : readToken(NextToken)
+  handle: async ({ HubDeviceArn, MaxResults = DEFAULT_RESULTS, NextToken }, { service }) => {
     const found = (await service.edgeConfigurations.list())
       .filter(({ terms }) => (terms as { HubDeviceArn: string }).HubDeviceArn === HubDeviceArn)
-      .map((configuration) => ({
-        configuration,
-        info: service.registry.findById(configuration.streamId),
-      }))
-      .filter(({ info }) => info !== null && info.name > after)
-      .toSorted((a, b) => (a.info!.name < b.info!.name ? -1 : 1))
-    const page = found.slice(0, MaxResults)
+      .flatMap((configuration) => {
+        const info = service.registry.findById(configuration.streamId)
+        return info === null ? [] : [{ name: info.name, info, configuration }]
+      })
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    const { page, next } = pageOf(found, {
+      sealer: service.sealer,
+      question: `ListEdgeAgentConfigurations of ${HubDeviceArn}`,
+      maxResults: MaxResults,
+      token: NextToken,
+    })
     return {
       EdgeConfigs: page.map(({ info, configuration }) =>
-        toEdgeRecord(service, info!, configuration),
+        toEdgeRecord(service, info, configuration),
       ),
-      ...(found.length > page.length && { NextToken: toToken(page.at(-1)!.info!.name) }),
+      ...next,
     }
   },
 })
 
 const DEFAULT_RESULTS = 5
-
-function toToken(name: string): string {
-  return Buffer.from(name).toString('base64')
-}
-
-function readToken(token: string): string {
-  const name = Buffer.from(token, 'base64').toString()
-  if (/^[a-zA-Z0-9_.-]{1,256}$/.test(name)) return name
-  throw invalid('The NextToken is not one of this operation.')
-}

@@ -3,6 +3,7 @@ import type { StreamInfo } from '../../../registry/index.ts'
 import { required, structure, type InputOf } from '../../aws/input-schema.ts'
 import { edgeConfig, toEdgeRecord } from './edge-configuration.ts'
 import { defineOperation, type KinesisVideoService } from '../operation.ts'
+import { requireRetention } from '../archived/require-retention.ts'
 import { findStream, invalid, streamReference, streamResource } from '../stream-reference.ts'
 
 /**
@@ -11,6 +12,7 @@ import { findStream, invalid, streamReference, streamResource } from '../stream-
  */
 export const startEdgeConfigurationUpdate = defineOperation({
   name: 'StartEdgeConfigurationUpdate',
+  errors: 'access-denied',
   differs:
     'This service is the edge agent: it pulls from the camera at once and records all the time. ' +
     'FILE_URI and a recorder schedule are refused; uploader and deletion settings are kept without effect.',
@@ -49,13 +51,7 @@ function refuse(
   if (ScheduleConfig !== undefined) {
     throw invalid('RecorderConfig.ScheduleConfig is not supported: recording goes on all the time.')
   }
-  if (info.retentionHours === 0) {
-    throw new ServiceError(
-      'invalid-argument',
-      'NoDataRetentionException',
-      'The stream has a data retention of 0 hours: there is nothing to record into.',
-    )
-  }
+  requireRetention(info)
   if (former !== undefined && former.HubDeviceArn !== terms.HubDeviceArn) {
     throw inUse('The edge configuration is of another HubDeviceArn: delete it first.')
   }
