@@ -2,6 +2,7 @@ import type { StreamId } from '../domain/stream.ts'
 import type { EpochMs } from '../domain/time.ts'
 import type { StreamInfo } from '../registry/index.ts'
 import type { SessionDeps } from './ingest-deps.ts'
+import type { FragmentTurns } from './put-media/fragment-turns.ts'
 import { IngestPublisher, type PublisherDeps, type PublisherSnapshot } from './publisher.ts'
 import type { IngestProtocol, IngestSession, Reconnects, TransportFacts } from './session-info.ts'
 import { StreamClaims, streamRemoved, type StreamClaim } from './stream-claims.ts'
@@ -31,7 +32,8 @@ export class LiveSessions {
 
   /**
    * @throws ServiceError `unauthenticated`/`PublishUnauthorized` for an unknown stream or a wrong key,
-   *   `conflict`/`StreamBusy` while another publisher is there, `not-found`/`StreamRemoved`,
+   *   `conflict`/`StreamBusy` while another publisher is there that does not share the stream with it,
+   *   `not-found`/`StreamRemoved`,
    *   `unavailable`; the signal's reason
    */
   async open(request: SessionRequest): Promise<LiveSession> {
@@ -49,19 +51,25 @@ export class LiveSessions {
     )
   }
 
-  /** The same for a protocol that brings fragments of its own: PutMedia. */
+  /**
+   * The same for a protocol that brings fragments of its own: PutMedia. Its sessions may overlap, and
+   * take turns.
+   */
   async openWith<P extends SessionPublisher>(
     request: SessionRequest,
-    makePublisher: (deps: PublisherDeps, info: StreamInfo) => P,
+    makePublisher: (deps: PublisherDeps & { turns: FragmentTurns }, info: StreamInfo) => P,
   ): Promise<LiveSession<P>> {
     const info = this.#claims.authorise(request.stream, request.authorisation)
-    const claim = await this.#claims.claim(info)
+    const claim = await this.#claims.claim(info, request.maxTogether)
     const isGone = request.signal?.aborted ?? false
     if (isGone || this.#claims.isClosed(info.streamId)) {
       await claim.release(async () => undefined)
       throw isGone ? request.signal!.reason : streamRemoved()
     }
-    const publisher = makePublisher({ ...this.#deps, writer: claim.writer }, info)
+    const publisher = makePublisher(
+      { ...this.#deps, writer: claim.writer, turns: claim.turns },
+      info,
+    )
     const session = new LiveSession(this.#deps, claim, publisher, {
       ...request,
       onEnded: (reason) => {
@@ -184,6 +192,8 @@ export type SessionRequest = {
   readonly protocol: IngestProtocol
   /** Address and port. */
   readonly peer: string
+  /** Sessions that may have the stream together with this one, if they all say so; default 1. */
+  readonly maxTogether?: number
   /** Aborts when the peer is gone while its claim waits: then nobody publishes. */
   readonly signal?: AbortSignal
   /** What the protocol knows of its way: loss, jitter. */

@@ -6,6 +6,7 @@ import { Turns } from '../platform/turns.ts'
 import type { StreamInfo } from '../registry/index.ts'
 import type { SessionDeps } from './ingest-deps.ts'
 import type { Authorisation } from './live-sessions.ts'
+import { FragmentTurns } from './put-media/fragment-turns.ts'
 
 /**
  * Who may publish on which stream: {@link StreamClaims.authorise} checks the key, then
@@ -44,22 +45,25 @@ export class StreamClaims {
    * since the end of its connection may reach us after the beginning of the next, and the time to
    * persist its last fragment.
    *
+   * @param maxTogether over 1: it may share the stream with others who say so, this one included
    * @throws ServiceError `conflict`/`StreamBusy` while another publisher is there,
    *   `not-found`/`StreamRemoved` when the stream is or was removed meanwhile, `unavailable`
    */
-  async claim(info: StreamInfo): Promise<StreamClaim> {
+  async claim(info: StreamInfo, maxTogether = 1): Promise<StreamClaim> {
     const former = this.#holders.get(info.streamId)
-    if (former !== undefined) await this.#waitFor(former)
-    const { writer, holder } = await this.#opening.take(info.streamId, () => this.#hold(info))
+    if (former !== undefined && !mayJoin(former, maxTogether)) await this.#waitFor(former)
+    const holder = await this.#opening.take(info.streamId, () => this.#hold(info, maxTogether))
     const release = async (finish: () => Promise<void>) => {
-      holder.leaving.abort()
+      holder.staying--
+      if (holder.staying === 0) holder.leaving.abort()
       try {
         await finish()
       } finally {
-        await this.#close(info.streamId, writer, holder)
+        holder.claims--
+        if (holder.claims === 0) await this.#close(info.streamId, holder)
       }
     }
-    return { info, writer, release }
+    return { info, writer: holder.writer, turns: holder.turns, release }
   }
 
   /**
@@ -82,18 +86,28 @@ export class StreamClaims {
     await this.#holders.get(streamId)?.closed.promise
   }
 
-  async #hold({ streamId, name }: StreamInfo) {
+  async #hold({ streamId, name }: StreamInfo, maxTogether: number): Promise<Holder> {
     const isThere = this.#deps.registry.find(name)?.streamId === streamId
     if (!isThere || this.#closed.has(streamId)) throw streamRemoved()
-    const writer = await this.#deps.archive.openWriter(streamId)
-    const holder = { leaving: new AbortController(), closed: createDeferred<void>() }
+    const former = this.#holders.get(streamId)
+    if (former !== undefined && mayJoin(former, maxTogether)) {
+      former.staying++
+      former.claims++
+      return former
+    }
+    const holder: Holder = {
+      writer: await this.#deps.archive.openWriter(streamId),
+      turns: new FragmentTurns(),
+      ...{ isShared: maxTogether > 1, staying: 1, claims: 1 },
+      ...{ leaving: new AbortController(), closed: createDeferred<void>() },
+    }
     this.#holders.set(streamId, holder)
-    return { writer, holder }
+    return holder
   }
 
-  async #close(streamId: StreamId, writer: FragmentWriter, holder: Holder): Promise<void> {
+  async #close(streamId: StreamId, holder: Holder): Promise<void> {
     try {
-      await writer[Symbol.asyncDispose]()
+      await holder.writer[Symbol.asyncDispose]()
     } finally {
       if (this.#holders.get(streamId) === holder) this.#holders.delete(streamId)
       holder.closed.resolve()
@@ -114,7 +128,14 @@ export function streamRemoved(): ServiceError {
 
 type StreamClaimsDeps = Pick<SessionDeps, 'registry' | 'archive' | 'clock'>
 
+/** The publisher of a stream, or several who share it. */
 type Holder = {
+  readonly writer: FragmentWriter
+  readonly turns: FragmentTurns
+  readonly isShared: boolean
+  /** Of those who share it: not leaving; not left. */
+  staying: number
+  claims: number
   /** Aborts when it has left and finishes its last fragment. */
   readonly leaving: AbortController
   /** Resolves when its writer is closed. */
@@ -123,9 +144,15 @@ type Holder = {
 
 const MOMENT_MS = 500
 
+function mayJoin(former: Holder, maxTogether: number): boolean {
+  return former.isShared && former.staying > 0 && former.claims < maxTogether
+}
+
 export type StreamClaim = {
   readonly info: StreamInfo
   readonly writer: FragmentWriter
-  /** Runs `finish`, then closes the writer; whoever claims the stream meanwhile waits. */
+  /** For those who share it. */
+  readonly turns: FragmentTurns
+  /** Runs `finish`, then, if nobody shares it, closes the writer; whoever claims the stream meanwhile waits. */
   readonly release: (finish: () => Promise<void>) => Promise<void>
 }

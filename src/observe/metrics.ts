@@ -152,6 +152,18 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       'stream',
       'format',
     ]),
+    putMediaErrors: counter(
+      'kinora_put_media_errors_total',
+      'ERROR acknowledgements of PutMedia (ErrorAckCount)',
+      ['stream', 'code'],
+    ),
+    putMediaAckSeconds: histogram(
+      'kinora_put_media_ack_seconds',
+      "BUFFERING, since the fragment's first byte (BufferingAckLatency); PERSISTED, since its last " +
+        '(PersistedAckLatency)',
+      ['phase'],
+      [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    ),
     getMediaReaders: gauge('kinora_get_media_readers', 'Answers of GetMedia that are open', [
       'stream',
     ]),

@@ -1,53 +1,60 @@
-import type { FragmentWriter } from '../../archive/index.ts'
-import { MalformedMediaError, ServiceError } from '../../domain/errors.ts'
-import type { FragmentNumber } from '../../domain/fragment.ts'
-import { epochMs, type EpochMs } from '../../domain/time.ts'
-import type { Track } from '../../domain/track.ts'
+import type { Fragment } from '../../domain/fragment.ts'
+import type { EpochMs } from '../../domain/time.ts'
 import { MatroskaStreamReader, type StreamEvent } from '../../media/matroska/stream-reader.ts'
-import { concat } from '../../media/matroska/writer.ts'
-import { GopMeter } from '../gop-meter.ts'
 import { IngestTally } from '../ingest-tally.ts'
 import type { PublisherDeps, PublisherSnapshot } from '../publisher.ts'
 import { toTrackInfo } from '../session-info.ts'
-import type { Acknowledgement, PutMediaErrorCode } from './acknowledgement.ts'
-import { readFragmentTags, TAG_LIMITS } from './fragment-tags.ts'
+import type { AcknowledgedFragment, Acknowledgement, PutMediaErrorCode } from './acknowledgement.ts'
+import { FragmentIntake, type FragmentLimits } from './fragment-intake.ts'
+import type { FragmentTurns } from './fragment-turns.ts'
+import { toPutMediaError } from './put-media-error.ts'
 
 /**
- * A producer's Matroska on its way into the archive, as it is: a Cluster is a Fragment. What became of
- * each is told by `acknowledge`, of each fragment in order.
+ * A producer's Matroska on its way into the archive, as it is. What became of each fragment is told by
+ * `acknowledge`, of each in order.
  *
  * Never throws on what a producer sends: an ERROR is acknowledged, the open fragment given up, and
- * nothing more is taken.
+ * nothing more is taken. While another call of the same stream is in a fragment, what comes waits here.
  */
 export class MediaPublisher {
-  readonly #deps: PublisherDeps
+  readonly #deps: MediaPublisherDeps
   readonly #options: MediaPublisherOptions
   readonly #reader: MatroskaStreamReader
   readonly #tally: IngestTally
-  readonly #gop = new GopMeter()
-  #tracks: ReadonlyMap<number, Track> = new Map()
-  #header: Uint8Array | null = null
-  #scaleNs = 1_000_000
-  #open: OpenFragment | null = null
-  #arrivedAt: EpochMs
-  #previousEnd: number | null = null
+  readonly #intake: FragmentIntake
+  /** Waits for this call's turn. */
+  #held: { readonly event: StreamEvent; readonly arrivedAt: EpochMs }[] = []
+  #heldBytes = 0
+  #onReleased: (() => void) | null = null
   #failed = false
   readonly #ending = new Set<Promise<void>>()
 
-  constructor(deps: PublisherDeps, options: MediaPublisherOptions) {
+  constructor(deps: MediaPublisherDeps, options: MediaPublisherOptions) {
     this.#deps = deps
     this.#options = options
-    this.#arrivedAt = deps.clock.now()
     this.#tally = new IngestTally(deps, options.stream)
     this.#reader = new MatroskaStreamReader({
       maxHeaderBytes: MAX_HEADER_BYTES,
       maxElementBytes: options.maxFragmentBytes,
     })
+    const { writer, turns } = deps
+    this.#intake = new FragmentIntake(
+      {
+        ...{ writer, turns, tally: this.#tally },
+        onBegun: (fragment, firstByteAt) => {
+          this.#observe('buffering', firstByteAt)
+          this.#acknowledge({ type: 'BUFFERING', fragment })
+        },
+        onEnded: (fragment, persisted) => this.#follow(fragment, persisted),
+        onTurn: () => this.#release(),
+      },
+      options,
+    )
   }
 
-  /** Bytes that wait for the disk; stop reading from the producer while they are many. */
+  /** Bytes that wait for the disk or for a turn; stop reading from the producer while they are many. */
   get queuedBytes(): number {
-    return this.#writer.queuedBytes
+    return this.#deps.writer.queuedBytes + this.#heldBytes
   }
 
   /** An ERROR was acknowledged: nothing more is taken. */
@@ -55,11 +62,14 @@ export class MediaPublisher {
     return this.#failed
   }
 
+  /** Another call waits for the fragment that is open here. */
+  get isWaitedFor(): boolean {
+    return this.#intake.isWaitedFor
+  }
+
   /** Takes the next bytes of the body, which must not be written again. */
   push(bytes: Uint8Array): void {
-    if (this.#failed) return
-    this.#arrivedAt = this.#deps.clock.now()
-    this.#take(() => this.#reader.push(bytes))
+    this.#attempt(() => this.#offer(this.#reader.push(bytes)))
   }
 
   /**
@@ -69,10 +79,9 @@ export class MediaPublisher {
    * @returns resolves when every fragment is persisted or given up
    */
   async end(): Promise<void> {
-    if (!this.#failed) {
-      this.#take(() => this.#reader.end().events)
-      this.#finishFragment()
-    }
+    this.#attempt(() => this.#offer(this.#reader.end().events))
+    if (this.#held.length > 0) await new Promise<void>((resolve) => (this.#onReleased = resolve))
+    this.#attempt(() => this.#intake.finish())
     this.#failed = true
     this.#tally.report()
     await Promise.all(this.#ending)
@@ -81,245 +90,116 @@ export class MediaPublisher {
   /** Gives up: the producer broke a rule, or the service stops. */
   fail(code: PutMediaErrorCode, message: string): void {
     if (this.#failed) return
-    this.#failed = true
-    const open = this.#open
-    this.#open = null
-    const fragment = open === null || open.number === null ? null : named(open)
-    if (fragment !== null) this.#writer.abandon(code)
-    this.#options.acknowledge({ type: 'ERROR', code, fragment, message })
+    this.#over(code, message, this.#intake.giveUp(code))
+  }
+
+  /**
+   * Makes room for another call, because nothing comes any more: what came of the open fragment is kept,
+   * and the producer, if it is still there, is told to send it again.
+   */
+  giveWay(): void {
+    if (this.#failed) return
+    this.#over('STREAM_READ_ERROR', 'silent while another call waits', this.#intake.keepOpen())
   }
 
   snapshot(): PublisherSnapshot {
     return {
-      tracks: [...this.#tracks.values()].map(toTrackInfo),
-      gop: this.#gop.facts(),
+      tracks: [...this.#intake.tracks.values()].map(toTrackInfo),
+      gop: this.#intake.gop.facts(),
       clock: null, // Timecodes are the producer's own
       ...this.#tally.snapshot(this.#deps.clock.now()),
     }
   }
 
-  get #writer(): FragmentWriter {
-    return this.#deps.writer
-  }
-
-  #take(read: () => readonly StreamEvent[]): void {
+  #attempt(action: () => void): void {
+    if (this.#failed) return
     try {
-      for (const event of read()) {
-        if (this.#failed) return
-        this.#handle(event)
-      }
+      action()
     } catch (error) {
-      if (!(error instanceof ServiceError)) throw error
-      this.fail(toErrorCode(error), error.message)
+      const { code, message } = toPutMediaError(error)
+      this.fail(code, message)
     }
   }
 
-  #handle(event: StreamEvent): void {
-    switch (event.type) {
-      case 'header':
-        this.#takeHeader(event)
-        break
-      case 'cluster':
-        this.#begin(event)
-        break
-      case 'block':
-        this.#append(event)
-        break
-      case 'other':
-        this.#appendParts([event.bytes], 0)
-        break
-      case 'cluster-end':
-        break // its Tags may follow: the next Cluster, document or end completes it
-      case 'tags':
-        this.#takeTags(event)
-        break
+  #offer(events: readonly StreamEvent[]): void {
+    const arrivedAt = this.#deps.clock.now()
+    for (const event of events) {
+      if (this.#failed) return
+      if (this.#held.length === 0 && this.#intake.take(event, arrivedAt)) continue
+      this.#held.push({ event, arrivedAt })
+      if ('bytes' in event) this.#heldBytes += event.bytes.length
     }
   }
 
-  #takeHeader({ bytes, header }: StreamEvent & { readonly type: 'header' }): void {
-    this.#finishFragment()
-    if (header.tracks.length > this.#options.maxTracks) {
-      this.fail(
-        'MORE_THAN_ALLOWED_TRACKS_FOUND',
-        `${header.tracks.length} tracks, ${this.#options.maxTracks} at most`,
-      )
-      return
-    }
-    this.#tracks = new Map(header.tracks.map((track) => [track.number, track]))
-    this.#header = bytes
-    this.#scaleNs = header.timecodeScaleNs
-    this.#previousEnd = null
-  }
-
-  #begin({ bytes, timecode }: StreamEvent & { readonly type: 'cluster' }): void {
-    this.#finishFragment()
-    const timecodeMs = (timecode * this.#scaleNs) / 1_000_000
-    const producerMs = Math.floor(this.#options.producerStart + timecodeMs)
-    if (producerMs < 0 || producerMs > LATEST_MS) {
-      this.fail('INVALID_PRODUCER_TIMESTAMP', `Timecode ${timecode} is at ${producerMs} ms`)
-      return
-    }
-    this.#open = {
-      timecode,
-      producerTimestamp: epochMs(producerMs),
-      number: null,
-      start: [bytes],
-      bytes: bytes.length,
-      tags: [],
-      tagPairs: 0,
-      producerEnd: epochMs(producerMs),
-      serverTimestamp: this.#arrivedAt,
-    }
-  }
-
-  /** The archive wants to know whether a fragment begins with a key frame: its first block tells. */
-  #append(block: StreamEvent & { readonly type: 'block' }): void {
-    const open = this.#open
-    const track = this.#tracks.get(block.trackNumber)
-    if (open === null) return
-    if (track === undefined) {
-      this.fail('TRACK_NUMBER_MISMATCH', `a block of track ${block.trackNumber}`)
-      return
-    }
-    this.#tally.count(track, this.#arrivedAt, block.payloadBytes, block.frames)
-    const relativeMs = (block.relativeTicks * this.#scaleNs) / 1_000_000
-    if (track.kind === 'video') {
-      const continues = open.number !== null || !this.#hasJumped(open)
-      this.#gop.note(open.producerTimestamp + relativeMs, block.isKey, continues)
-    }
-    const endMs = Math.ceil(open.producerTimestamp + relativeMs)
-    open.producerEnd = epochMs(Math.max(open.producerEnd, endMs))
-    if (open.number === null) this.#beginInArchive(open, { startsWithKey: block.isKey })
-    this.#appendParts([block.bytes], block.frames)
-  }
-
-  #beginInArchive(open: OpenFragment, { startsWithKey }: { startsWithKey: boolean }): void {
-    open.number = this.#writer.begin({
-      header: this.#header!,
-      tracks: [...this.#tracks.values()],
-      producerTimestamp: open.producerTimestamp,
-      serverTimestamp: open.serverTimestamp,
-      discontinuity: this.#hasJumped(open),
-      startsWithKey,
+  /** Its turn has come. */
+  #release(): void {
+    this.#attempt(() => {
+      for (;;) {
+        const next = this.#held[0]
+        if (next === undefined || !this.#intake.take(next.event, next.arrivedAt)) return
+        this.#held.shift()
+        if ('bytes' in next.event) this.#heldBytes -= next.event.bytes.length
+      }
     })
-    const start = open.start
-    open.start = []
-    this.#options.acknowledge({ type: 'BUFFERING', fragment: named(open) })
-    this.#appendParts(start, 0)
+    if (this.#held.length === 0) this.#onReleased?.()
   }
 
-  #hasJumped({ producerTimestamp }: OpenFragment): boolean {
-    if (this.#previousEnd === null) return true
-    const gapMs = producerTimestamp - this.#previousEnd
-    return gapMs > MAX_GAP_MS || gapMs < -MAX_OVERLAP_MS
+  #over(code: PutMediaErrorCode, message: string, fragment: AcknowledgedFragment | null): void {
+    this.#failed = true
+    this.#held = []
+    this.#heldBytes = 0
+    this.#deps.metrics.putMediaErrors.inc({ stream: this.#options.stream, code })
+    this.#acknowledge({ type: 'ERROR', code, fragment, message })
+    this.#onReleased?.()
+    this.#options.onFailed()
   }
 
-  #appendParts(parts: readonly Uint8Array[], samples: number): void {
-    const open = this.#open
-    if (open === null) return
-    if (open.number === null) {
-      open.start.push(...parts)
-    } else {
-      this.#writer.append(parts, {
-        samples,
-        producerEnd: open.producerEnd,
-        arrivedAt: this.#arrivedAt,
-      })
-    }
-    for (const part of parts) open.bytes += part.length
-    if (open.bytes > this.#options.maxFragmentBytes) {
-      this.fail('MAX_FRAGMENT_SIZE_REACHED', `over ${this.#options.maxFragmentBytes} bytes`)
-    }
-  }
-
-  #takeTags({ bytes, pairs }: StreamEvent & { readonly type: 'tags' }): void {
-    const open = this.#open
-    if (open === null) return
-    const tags = readFragmentTags(pairs)
-    if (typeof tags === 'string' || open.tagPairs + tags.pairs > TAG_LIMITS.maxPairs) {
-      const message = typeof tags === 'string' ? tags : `over ${TAG_LIMITS.maxPairs} tags`
-      this.fail('FRAGMENT_METADATA_LIMIT_REACHED', message)
-      return
-    }
-    open.tagPairs += tags.pairs
-    if (tags.isKept) open.tags.push(bytes)
-    if (tags.endsFragment) this.#finishFragment()
-  }
-
-  /** A Cluster without a block is none. */
-  #finishFragment(): void {
-    const open = this.#open
-    this.#open = null
-    if (open === null || open.number === null) return
-    this.#previousEnd = open.producerEnd
-    const fragment = named(open)
-    this.#options.acknowledge({ type: 'RECEIVED', fragment })
-    const ending: Promise<void> = this.#writer
-      .end(open.tags.length === 0 ? null : concat(open.tags))
+  /** A fragment that is complete. */
+  #follow(fragment: AcknowledgedFragment, persisted: Promise<Fragment>): void {
+    const endedAt = this.#deps.clock.now()
+    this.#acknowledge({ type: 'RECEIVED', fragment })
+    const ending: Promise<void> = persisted
       .then(
         () => {
-          if (this.#options.isArchived()) this.#options.acknowledge({ type: 'PERSISTED', fragment })
+          this.#observe('persisted', endedAt)
+          if (this.#options.isArchived()) this.#acknowledge({ type: 'PERSISTED', fragment })
         },
-        (error: unknown) => {
-          this.#deps.log.warn(
-            { err: error, stream: this.#options.stream },
-            'fragment not persisted',
-          )
-          this.#failed = true
-          this.#options.acknowledge({
-            type: 'ERROR',
-            code: 'ARCHIVAL_ERROR',
-            fragment,
-            message: 'not persisted',
-          })
+        (err: unknown) => {
+          const { stream } = this.#options
+          this.#deps.log.warn({ err, stream }, 'fragment not persisted')
+          if (this.#failed) return this.#acknowledge(notPersisted(fragment))
+          this.#intake.giveUp('ARCHIVAL_ERROR')
+          this.#over('ARCHIVAL_ERROR', 'not persisted', fragment)
         },
       )
       .finally(() => this.#ending.delete(ending))
     this.#ending.add(ending)
   }
+
+  #observe(phase: 'buffering' | 'persisted', since: EpochMs): void {
+    const seconds = Math.max(0, this.#deps.clock.now() - since) / 1000
+    this.#deps.metrics.putMediaAckSeconds.observe({ phase }, seconds)
+  }
+
+  #acknowledge(acknowledgement: Acknowledgement): void {
+    this.#options.acknowledge(acknowledgement)
+  }
 }
 
-export type MediaPublisherOptions = {
+export type MediaPublisherDeps = PublisherDeps & { readonly turns: FragmentTurns }
+
+export type MediaPublisherOptions = FragmentLimits & {
   readonly stream: string
-  /** What Timecodes count from: 0 for absolute ones. Milliseconds since 1970. */
-  readonly producerStart: number
-  readonly maxTracks: number
-  readonly maxFragmentBytes: number
   /** Whether the stream keeps what it gets: with a retention of 0, RECEIVED is the last. */
   readonly isArchived: () => boolean
   readonly acknowledge: (acknowledgement: Acknowledgement) => void
-}
-
-type OpenFragment = {
-  readonly timecode: number
-  readonly producerTimestamp: EpochMs
-  readonly serverTimestamp: EpochMs
-  /** `null` before its first block. */
-  number: FragmentNumber | null
-  /** The Cluster's bytes before its first block. */
-  start: Uint8Array[]
-  bytes: number
-  /** The producer's Tags elements behind it. */
-  readonly tags: Uint8Array[]
-  tagPairs: number
-  producerEnd: EpochMs
+  /** An ERROR was acknowledged. */
+  readonly onFailed: () => void
 }
 
 /** Real ones are under 64 KiB; thumbnails and long CodecPrivates fit. */
 const MAX_HEADER_BYTES = 1024 * 1024
-/** Of the year 2200: a Timecode in other units than its header says. */
-const LATEST_MS = Date.UTC(2200, 0, 1)
-/** From the last frame's beginning to the next fragment's; more is a gap in the recording. */
-const MAX_GAP_MS = 1_000
-const MAX_OVERLAP_MS = 1_000
 
-function named({ timecode, number }: OpenFragment) {
-  return { timecode, number: number! }
-}
-
-function toErrorCode(error: ServiceError): PutMediaErrorCode {
-  if (error instanceof MalformedMediaError) return 'INVALID_MKV_DATA'
-  if (error.code === 'ElementTooLarge') return 'MAX_FRAGMENT_SIZE_REACHED'
-  if (error.code === 'HeaderTooLarge') return 'INVALID_MKV_DATA'
-  return 'ARCHIVAL_ERROR'
+function notPersisted(fragment: AcknowledgedFragment): Acknowledgement {
+  return { type: 'ERROR', code: 'ARCHIVAL_ERROR', fragment, message: 'not persisted' }
 }

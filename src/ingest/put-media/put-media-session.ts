@@ -12,8 +12,12 @@ export class PutMediaSession {
   readonly #live: LiveSession<MediaPublisher>
   readonly #deps: IngestDeps
   readonly #request: PutMediaRequest
-  readonly #over = new AbortController()
+  readonly #over: AbortController
+  /** When it is not the producer's doing. */
+  #reason: SessionEndReason | null = null
   #hasHeard = false
+  /** The producer waits for us. */
+  #isPaused = false
 
   /**
    * Claims the stream for a caller who may write to it.
@@ -25,8 +29,12 @@ export class PutMediaSession {
     request: PutMediaRequest,
   ): Promise<PutMediaSession> {
     const { streamId } = deps.registry.get(request.stream)
+    const over = new AbortController()
     const live = await deps.sessions.openWith(
-      { ...request, protocol: 'put-media', authorisation: { kind: 'verified' } },
+      {
+        ...{ ...request, protocol: 'put-media', authorisation: { kind: 'verified' } },
+        maxTogether: request.maxTogether ?? DEFAULT_MAX_TOGETHER,
+      },
       (publisherDeps, info) =>
         new MediaPublisher(publisherDeps, {
           stream: info.name,
@@ -35,16 +43,19 @@ export class PutMediaSession {
           maxFragmentBytes: request.maxFragmentBytes ?? DEFAULT_MAX_FRAGMENT_BYTES,
           isArchived: () => (deps.registry.findById(streamId)?.retentionHours ?? 0) > 0,
           acknowledge: request.acknowledge,
+          onFailed: () => over.abort(),
         }),
     )
-    return new PutMediaSession(live, deps, request)
+    return new PutMediaSession(live, deps, request, over)
   }
 
   private constructor(
     live: LiveSession<MediaPublisher>,
     deps: IngestDeps,
     request: PutMediaRequest,
+    over: AbortController,
   ) {
+    this.#over = over
     this.#live = live
     this.#deps = deps
     this.#request = request
@@ -69,24 +80,27 @@ export class PutMediaSession {
     this.#hasHeard = true
     const { publisher } = this.#live
     publisher.push(bytes)
-    if (publisher.hasFailed) this.#over.abort()
-    return untilDrained(publisher, { clock: this.#deps.clock, signal: this.over })
+    const drained = untilDrained(publisher, { clock: this.#deps.clock, signal: this.over })
+    if (drained === null) return null
+    this.#isPaused = true
+    return drained.finally(() => (this.#isPaused = false))
   }
 
   /** Keeps what came and frees the stream; every acknowledgement was given when it resolves. */
   async end(reason: SessionEndReason): Promise<void> {
     this.#over.abort()
-    await this.#live.end(this.#live.publisher.hasFailed ? 'protocol-error' : reason)
+    const { hasFailed } = this.#live.publisher
+    await this.#live.end(this.#reason ?? (hasFailed ? 'protocol-error' : reason))
   }
 
   /** The service stops: the producer is told to come again. */
   stop(): void {
+    this.#reason ??= 'shutdown'
     this.#fail('INTERNAL_ERROR', 'the service stops')
   }
 
   #fail(code: PutMediaErrorCode, message: string): void {
     this.#live.publisher.fail(code, message)
-    this.#over.abort()
   }
 
   /** In ticks and not by the clock, so that a step of it ends nobody. */
@@ -95,9 +109,15 @@ export class PutMediaSession {
       for (let silentTicks = 0; silentTicks < MAX_SILENT_TICKS;) {
         this.#hasHeard = false
         await this.#deps.clock.sleep(IDLE_TICK_MS, this.over)
-        silentTicks = this.#hasHeard ? 0 : silentTicks + 1
-        if (silentTicks > 0) this.#request.acknowledge({ type: 'IDLE' })
+        silentTicks = this.#hasHeard || this.#isPaused ? 0 : silentTicks + 1
+        if (silentTicks === 0) continue
+        this.#request.acknowledge({ type: 'IDLE' })
+        if (this.#live.publisher.isWaitedFor) {
+          this.#reason ??= 'idle'
+          this.#live.publisher.giveWay()
+        }
       }
+      this.#reason ??= 'idle'
       this.#over.abort()
     } catch {
       // It was over before.
@@ -115,12 +135,17 @@ export type PutMediaRequest = {
   readonly maxTracks?: number
   /** Default 50 MB. */
   readonly maxFragmentBytes?: number
+  /**
+   * Calls of one stream at a time: a producer opens another one before the last has drained. Default 5.
+   */
+  readonly maxTogether?: number
   /** In order; not to be thrown from. */
   readonly acknowledge: (acknowledgement: Acknowledgement) => void
   /** Aborts when the producer is gone while the stream is being claimed. */
   readonly signal?: AbortSignal
 }
 
+const DEFAULT_MAX_TOGETHER = 5
 const DEFAULT_MAX_TRACKS = 10
 const DEFAULT_MAX_FRAGMENT_BYTES = 50_000_000
 /** IDLE is told every so often; after six of them the session ends. */

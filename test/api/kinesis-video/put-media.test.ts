@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { epochMs } from '../../../src/domain/time.ts'
 import { CODEC_AVC, type Track } from '../../../src/domain/track.ts'
 import { ElementId } from '../../../src/media/matroska/element-id.ts'
 import {
@@ -14,6 +15,7 @@ import {
   toMatroskaHeader,
 } from '../../../src/media/matroska/writer.ts'
 import { isInstalled } from '../../support/installed.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 import { sharedMedia } from '../../support/shared-media.ts'
 import { Producer, runKinesisVideoApi, signedHeaders, type Ack } from './running-video-api.ts'
 
@@ -168,24 +170,98 @@ describe('a producer', () => {
     socket.destroy()
   })
 
-  test('while another sends is refused, and the first goes on', async () => {
-    const { port } = await runKinesisVideoApi()
-    const first = await Producer.open(port)
-    first.send(concat([HEADER, fragment(AT)]))
-    await first.acks.reaching(1)
+  test('may open another call before the last has drained: all is kept, in order of its time', async () => {
+    const { port, stored, sessions } = await runKinesisVideoApi()
+    const old = await Producer.open(port)
+    old.send(concat([HEADER, fragment(AT)]))
+    await old.acks.reaching(1)
+    const next = await Producer.open(port)
+    next.end(concat([HEADER, fragment(AT + 2000), fragment(AT + 3000)]))
+    await next.answered
+    expect(sessions.list()).toHaveLength(2)
+    old.end(concat([fragment(AT + 1000), END]))
+    await old.closed
+    await next.closed
 
-    const second = await Producer.open(port)
-    second.send(HEADER)
-    const { statusCode, headers } = await second.answered
-    await second.closed
-    first.end(END)
-    await first.closed
-
-    expect([statusCode, headers['x-amzn-errortype']]).toEqual([
-      400,
-      'ConnectionLimitExceededException',
+    for (const { acks } of [old, next]) {
+      expect(kinds(acks.items).toSorted()).toEqual(
+        ['BUFFERING', 'BUFFERING', 'PERSISTED', 'PERSISTED', 'RECEIVED', 'RECEIVED'].toSorted(),
+      )
+    }
+    const fragments = await stored()
+    expect(fragments.map((each) => each.fragment.producerTimestamp - AT)).toEqual([
+      0, 1000, 2000, 3000,
     ])
-    expect(kinds(first.acks.items)).toEqual(['BUFFERING', 'RECEIVED', 'PERSISTED'])
+    expect(fragments.map((each) => each.fragment.discontinuity)).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ])
+  })
+
+  test('whose old call says nothing more goes on with the new one, and may send it again', async () => {
+    const clock = new ManualClock(Date.now())
+    const running = await runKinesisVideoApi(new Map(), { clock })
+    const { port, archive, streamId } = running
+    const old = await Producer.open(port)
+    old.send(concat([HEADER, fragment(AT)]))
+    await old.acks.reaching(1)
+    const next = await Producer.open(port)
+    next.end(concat([HEADER, fragment(AT), fragment(AT + 1000)]))
+    await next.answered
+    for (let tick = 0; tick < 4; tick++) {
+      await Promise.race([clock.sleeping(5_000), old.closed])
+      clock.advance(5_000)
+    }
+    await old.closed
+    await next.closed
+
+    expect(old.acks.items.at(-1)).toMatchObject({
+      ...{ EventType: 'ERROR', ErrorId: 4000, ErrorCode: 'STREAM_READ_ERROR' },
+      FragmentTimecode: AT,
+    })
+    expect(kinds(old.acks.items)).not.toContain('PERSISTED')
+    expect(kinds(next.acks.items).filter((kind) => kind === 'PERSISTED')).toHaveLength(2)
+    expect(await archive.after(streamId, null, 9)).toHaveLength(3)
+    const range = { by: 'producer', from: epochMs(0), to: epochMs(AT + 9000), limit: 9 } as const
+    const listed = await archive.list(streamId, range)
+    expect(listed.map(({ fragmentNumber }) => fragmentNumber)).toEqual(
+      next.acks.items
+        .filter(({ EventType }) => EventType === 'PERSISTED')
+        .map(({ FragmentNumber }) => FragmentNumber),
+    )
+  })
+
+  test.each([
+    {
+      rule: 'as many calls as there may be',
+      others: 5,
+      refused: 'ConnectionLimitExceededException',
+    },
+  ])('beside $rule is refused, and they go on', async ({ others, refused }) => {
+    const { port } = await runKinesisVideoApi()
+    const calls = []
+    for (let i = 0; i < others; i++) {
+      const call = await Producer.open(port)
+      call.send(HEADER)
+      await call.answered
+      calls.push(call)
+    }
+
+    const tooMany = await Producer.open(port)
+    tooMany.send(HEADER)
+    const { statusCode, headers } = await tooMany.answered
+    await tooMany.closed
+    for (const [i, call] of calls.entries()) {
+      call.end(fragment(AT + i * 1000))
+      await call.closed
+    }
+
+    expect([statusCode, headers['x-amzn-errortype']]).toEqual([400, refused])
+    for (const call of calls) {
+      expect(kinds(call.acks.items)).toEqual(['BUFFERING', 'RECEIVED', 'PERSISTED'])
+    }
   })
 
   test('is told to come again when the service stops, and what it sent is kept', async () => {
