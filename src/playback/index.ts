@@ -9,7 +9,16 @@ export {
   type PlayableFragment,
 } from './audio/index.ts'
 export { createImages } from './image/index.ts'
-export type { ImageOptions, Images, ImagesOptions, StillImage } from './image/index.ts'
+export type {
+  ImageOptions,
+  ImageResult,
+  Images,
+  ImagesOptions,
+  ImagesQuestion,
+  ImageSize,
+  ImageStyle,
+  StillImage,
+} from './image/index.ts'
 export { createClips } from './clip/index.ts'
 export type { Clip, ClipLimits, ClipPart, ClipRange, Clips, ClipsOptions } from './clip/index.ts'
 export {

@@ -1,4 +1,5 @@
 import { getClip } from './archived/get-clip.ts'
+import { getImages } from './archived/get-images.ts'
 import { getMediaForFragmentList } from './archived/get-media-for-fragment-list.ts'
 import { listFragments } from './archived/list-fragments.ts'
 import { deleteEdgeConfiguration } from './edge/delete-edge-configuration.ts'
@@ -79,7 +80,7 @@ export const operationsByApi = {
     describeMediaStorageConfiguration,
   ],
   media: [getMedia],
-  'archived media': [listFragments, getMediaForFragmentList, getClip],
+  'archived media': [listFragments, getMediaForFragmentList, getClip, getImages],
   signaling: [getIceServerConfig, sendAlexaOfferToMaster],
   'WebRTC storage': [joinStorageSession, joinStorageSessionAsViewer],
 } satisfies Readonly<Record<string, readonly Operation[]>>

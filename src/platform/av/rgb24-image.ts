@@ -10,9 +10,13 @@ export type Rgb24Image = {
   readonly heightPx: number
 }
 
-/** Copies a decoded picture out of the decoder, scaled to `widthPx` at its own shape. */
-export function toRgb24(picture: Picture, widthPx = picture.widthPx): Rgb24Image {
-  const heightPx = Math.max(1, Math.round((picture.heightPx * widthPx) / picture.widthPx))
+export type PictureSize = { readonly widthPx: number; readonly heightPx: number }
+
+/** Copies a decoded picture out of the decoder, scaled to a size. */
+export function toRgb24(
+  picture: Picture,
+  { widthPx, heightPx }: PictureSize = picture,
+): Rgb24Image {
   // swscale's fast paths write in groups of pixels: the slack takes what runs over the last row.
   const memory = Buffer.alloc(widthPx * heightPx * 3 + 64)
   const context = new SoftwareScaleContext()

@@ -1,17 +1,28 @@
 import type { Track } from '../../domain/track.ts'
 import type { CodedSample } from '../../platform/av.ts'
+import type { ImageSize } from './image-size.ts'
 
-/** One image wanted from the worker thread. */
-export type ImageCall = {
-  readonly track: Track
-  /** One GOP in decode order. */
-  readonly samples: readonly (CodedSample & { readonly data: Uint8Array<ArrayBuffer> })[]
-  /** Presentation time of the wanted frame, as its sample has it. */
-  readonly frameMs: number
+/** How images are encoded. */
+export type ImageStyle = {
   readonly format: 'jpeg' | 'png'
-  /** `null`: as wide as the frame. */
-  readonly widthPx: number | null
+  readonly size: ImageSize
+  /** Of JPEG, 1..100. */
   readonly quality: number
 }
+
+/** Images of one GOP, wanted from the worker thread. */
+export type ImageCall = {
+  readonly track: Track
+  /** In decode order, from the key sample on, as far as is needed. */
+  readonly samples: readonly (CodedSample & { readonly data: Uint8Array<ArrayBuffer> })[]
+  /** Presentation times of the wanted frames, as their samples have them; rising, at least one. */
+  readonly frames: readonly number[]
+  readonly style: ImageStyle
+  /** Of all images; the first that goes beyond it is the last that is made. */
+  readonly maxBytes: number
+}
+
+/** As many of the wanted images, in order, as `maxBytes` allow; `null`: it cannot be decoded. */
+export type ImageAnswer = readonly (EncodedImage | null)[]
 
 export type EncodedImage = { readonly bytes: Uint8Array; readonly frameMs: number }

@@ -90,7 +90,7 @@ test('a frame holds the picture', () => {
   const [first] = gops[0]!
 
   for (const frame of decoder.decode([first!])) {
-    const image = toRgb24(frame.picture, 320)
+    const image = toRgb24(frame.picture, { widthPx: 320, heightPx: 180 })
     expect([image.widthPx, image.heightPx, image.bytes.length]).toEqual([320, 180, 320 * 180 * 3])
     // The sky over the house is blue, the lawn below is green.
     const at = (x: number, y: number) => [...image.bytes.subarray((y * 320 + x) * 3).slice(0, 3)]

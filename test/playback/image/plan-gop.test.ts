@@ -1,42 +1,83 @@
 import { describe, expect, test } from 'vitest'
-import { planFragments, planGop } from '../../../src/playback/image/plan-gop.ts'
+import { planFragments, planGop, upToFrames } from '../../../src/playback/image/plan-gop.ts'
 
-const fragment = (producerTimestamp: number, startsWithKey = true, discontinuity = false) => ({
+/** One second of media that arrives 100 s later and within 900 ms. */
+const fragment = (
+  producerTimestamp: number,
+  change: { startsWithKey?: boolean; discontinuity?: boolean; sequence?: number } = {},
+) => ({
   producerTimestamp,
-  startsWithKey,
-  discontinuity,
+  serverTimestamp: producerTimestamp + 100_000,
+  durationMs: 1000,
+  arrivalSpanMs: 900,
+  sequence: producerTimestamp / 1000,
+  startsWithKey: true,
+  discontinuity: false,
+  ...change,
 })
+const producerAt = (atMs: number, maxOverhangMs = 60_000) =>
+  ({ by: 'producer', atMs, maxOverhangMs }) as const
+const serverAt = (atMs: number, maxOverhangMs: number) =>
+  ({ by: 'server', atMs, maxOverhangMs }) as const
 
 describe('which fragments', () => {
-  const plain = [fragment(0), fragment(1_000), fragment(2_000)]
-  const split = [fragment(0), fragment(1_000, false), fragment(2_000, false), fragment(3_000)]
+  const plain = [fragment(0), fragment(1000), fragment(2000)]
+  const split = [
+    fragment(0),
+    fragment(1000, { startsWithKey: false }),
+    fragment(2000, { startsWithKey: false }),
+    fragment(3000),
+  ]
+  const slow = [fragment(0), fragment(30_000, { sequence: 1 })]
+  const apart = [fragment(0), fragment(30_000, { sequence: 1, discontinuity: true })]
+  const lost = [fragment(0), fragment(30_000, { sequence: 2 })]
 
   test.each([
-    { rule: 'the last that starts before', of: plain, at: 1_500, planned: [1_000] },
-    { rule: 'or exactly then', of: plain, at: 2_000, planned: [2_000] },
-    { rule: 'also when it ended long ago', of: plain, at: 50_000, planned: [2_000] },
-    { rule: 'none before the first', of: plain, at: -1, planned: [] },
-    { rule: 'none of none', of: [], at: 0, planned: [] },
+    { rule: 'the last that starts before', of: plain, at: producerAt(1500), planned: [1000] },
+    { rule: 'or exactly then', of: plain, at: producerAt(2000), planned: [2000] },
+    { rule: 'also when it ended a while ago', of: plain, at: producerAt(50_000), planned: [2000] },
+    { rule: 'but not too long ago', of: plain, at: producerAt(4001, 1000), planned: null },
+    { rule: 'at the end of that while', of: plain, at: producerAt(4000, 1000), planned: [2000] },
+    { rule: 'long ago, when one continues it', of: slow, at: producerAt(29_000, 0), planned: [0] },
+    {
+      rule: 'not where another recording begins',
+      of: apart,
+      at: producerAt(29_000, 0),
+      planned: null,
+    },
+    { rule: 'not where one is missing', of: lost, at: producerAt(29_000, 0), planned: null },
+    { rule: 'none before the first', of: plain, at: producerAt(-1), planned: null },
+    { rule: 'none of none', of: [], at: producerAt(0), planned: null },
+    { rule: 'by arrival', of: plain, at: serverAt(101_950, 0), planned: [1000] },
+    { rule: 'not long after the last arrival', of: plain, at: serverAt(102_901, 0), planned: null },
     {
       rule: 'a split GOP from its key sample on',
       of: split,
-      at: 2_500,
-      planned: [0, 1_000, 2_000],
+      at: producerAt(2500),
+      planned: [0, 1000, 2000],
     },
     {
       rule: 'not across a discontinuity',
-      of: [fragment(0), fragment(9, false, true)],
-      at: 9,
-      planned: [9],
+      of: [fragment(0), fragment(1000, { startsWithKey: false, discontinuity: true })],
+      at: producerAt(1000),
+      planned: [1000],
     },
     {
       rule: 'at most sixteen',
-      of: [fragment(0), ...Array.from({ length: 40 }, (_, i) => fragment(i + 1, false))],
-      at: 40,
-      planned: Array.from({ length: 16 }, (_, i) => i + 25),
+      of: Array.from({ length: 41 }, (_, i) => fragment(i * 1000, { startsWithKey: i === 0 })),
+      at: producerAt(40_000),
+      planned: Array.from({ length: 16 }, (_, i) => (i + 25) * 1000),
     },
   ])('$rule', ({ of, at, planned }) => {
-    expect(planFragments(of, at).map(({ producerTimestamp }) => producerTimestamp)).toEqual(planned)
+    const found = planFragments(of, at)
+
+    expect(found?.fragments.map(({ producerTimestamp }) => producerTimestamp) ?? null).toEqual(
+      planned,
+    )
+  })
+
+  test('between arrivals media goes on at its own pace', () => {
+    expect(planFragments(plain, serverAt(101_250, 0))?.producerMs).toBe(1250)
   })
 })
 
@@ -74,4 +115,12 @@ describe('which samples', () => {
   ])('$rule: none', ({ of, at }) => {
     expect(planGop(samplesOf(of), at)).toBeNull()
   })
+})
+
+test('a frame needs the samples up to its own, in decode order', () => {
+  const gop = [0, 4, 2, 1, 3].map((ptsMs) => ({ ptsMs, isKey: ptsMs === 0 }))
+
+  expect(upToFrames(gop, [0, 2]).map(({ ptsMs }) => ptsMs)).toEqual([0, 4, 2])
+  expect(upToFrames(gop, [4, 3])).toHaveLength(5)
+  expect(upToFrames(gop, [0])).toHaveLength(1)
 })

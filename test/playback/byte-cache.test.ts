@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
-import { ImageCache } from '../../../src/playback/image/image-cache.ts'
+import { ByteCache } from '../../src/playback/byte-cache.ts'
 
-const image = (bytes: number) => ({ bytes: new Uint8Array(bytes), frameMs: 0 })
+const image = (bytes: number) => ({ bytes: new Uint8Array(bytes) })
+const newCache = () => new ByteCache<{ bytes: Uint8Array }>(100, ({ bytes }) => bytes.length)
 
 test('keeps what was used last, up to its bytes', () => {
-  const cache = new ImageCache(100)
+  const cache = newCache()
   cache.set('a', image(40))
   cache.set('b', image(40))
   cache.get('a')
@@ -13,8 +14,8 @@ test('keeps what was used last, up to its bytes', () => {
   expect(['a', 'b', 'c'].map((key) => cache.get(key) !== null)).toEqual([true, false, true])
 })
 
-test('an image of the same name replaces the old one and its bytes', () => {
-  const cache = new ImageCache(100)
+test('a value of the same name replaces the old one and its bytes', () => {
+  const cache = newCache()
   for (let i = 0; i < 10; i++) cache.set('a', image(60))
   cache.set('b', image(40))
 
@@ -23,7 +24,7 @@ test('an image of the same name replaces the old one and its bytes', () => {
 })
 
 test('what is larger than all of it is not kept, and drives nothing out', () => {
-  const cache = new ImageCache(100)
+  const cache = newCache()
   cache.set('a', image(50))
   cache.set('huge', image(101))
 
