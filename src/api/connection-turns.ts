@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { HttpRequest, HttpResponse } from './http-server.ts'
 
 /**
  * Makes the requests of one HTTP/1.1 connection take turns. Its answers go out in order anyway, and
@@ -9,11 +9,11 @@ export class ConnectionTurns {
   readonly #last = new WeakMap<object, Promise<void>>()
 
   /** Resolves when the answer before this one is out, or never when the connection is gone. */
-  async take(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    if (request.raw.httpVersionMajor !== 1) return // HTTP/2 has flow control for each request
-    const { socket } = request.raw
+  async take(request: HttpRequest, response: HttpResponse): Promise<void> {
+    if (request.httpVersionMajor !== 1) return // HTTP/2 has flow control for each request
+    const { socket } = request
     const previous = this.#last.get(socket)
-    this.#last.set(socket, new Promise((resolve) => void reply.raw.once('close', () => resolve())))
+    this.#last.set(socket, new Promise((resolve) => void response.once('close', () => resolve())))
     await previous
   }
 }

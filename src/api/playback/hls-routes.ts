@@ -71,7 +71,7 @@ function addMediaRoutes(scope: FastifyInstance, options: HlsRoutesOptions): void
 
   scope.get('/streams/:name/hls/segment-*', async (request: StreamRequest, reply) => {
     const { streamId, name } = registry.get(request.params.name)
-    await turns.take(request, reply)
+    await turns.take(request.raw, reply.raw)
     const { bytes, release } = await readSegment(hls, streamId, request.params['*'])
     const sentBytes = metrics.playbackBytes.labels({ stream: name, format: 'hls' })
     reply.raw.once('finish', () => {

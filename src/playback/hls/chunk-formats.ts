@@ -1,13 +1,13 @@
 import type { Archive } from '../../archive/index.ts'
 import type { Fragment } from '../../domain/fragment.ts'
 import { ServiceError, type ErrorKind } from '../../domain/errors.ts'
-import { CODEC_AVC, type Track } from '../../domain/track.ts'
+import { CODEC_AAC, CODEC_AVC, CODEC_HEVC, type Track } from '../../domain/track.ts'
 import {
   parseAudioSpecificConfig,
   toAacCodecString,
 } from '../../media/aac/audio-specific-config.ts'
 import { toPlayableTracks } from '../../media/fmp4/playable-track.ts'
-import { toSamples } from '../../media/matroska/scanner.ts'
+import { toSamples, type StoredSample } from '../../media/matroska/scanner.ts'
 import { parseAvcConfig, toAvcCodecString } from '../../media/nal/avc-config.ts'
 import { parseHevcConfig, toHevcCodecString } from '../../media/nal/hevc-config.ts'
 import { storedFragments, type FragmentSource } from '../audio/index.ts'
@@ -33,6 +33,8 @@ export type TrackFormat = {
   readonly initId: string
   readonly sampleRateHz: number | null
   readonly channels: number | null
+  /** Of the media's bytes, 0..1, as one fragment has them. */
+  readonly share: number
 }
 
 /** Chunks of about a month at ten minutes each; a few hundred bytes per chunk. */
@@ -64,8 +66,19 @@ export class ChunkFormats {
    *   `Archive.read` throws
    */
   async of(fragments: readonly Fragment[]): Promise<ReadonlyMap<string, ChunkFormat>> {
+    const { formats, failure } = await this.#readAll(fragments)
+    if (formats.size === 0 && failure !== null) throw failure
+    return formats
+  }
+
+  /** The same; none is an answer too. */
+  async playableOf(fragments: readonly Fragment[]): Promise<ReadonlyMap<string, ChunkFormat>> {
+    return (await this.#readAll(fragments)).formats
+  }
+
+  async #readAll(fragments: readonly Fragment[]) {
     const formats = new Map<string, ChunkFormat>()
-    let failure: unknown = null
+    let failure: Error | null = null
     for (const [chunkId, inChunk] of byChunk(fragments)) {
       try {
         formats.set(chunkId, await this.#readAny(inChunk))
@@ -74,8 +87,7 @@ export class ChunkFormats {
         failure ??= error
       }
     }
-    if (formats.size === 0 && failure !== null) throw failure
-    return formats
+    return { formats, failure }
   }
 
   /** The smallest costs least; others are for a chunk of which a part is damaged. */
@@ -96,16 +108,11 @@ export class ChunkFormats {
   async #read(fragment: Fragment): Promise<ChunkFormat> {
     const stored = await this.#archive.read(fragment)
     const tracks = toPlayableTracks(this.#source.toPlayed(stored.tracks))
-    if (tracks.length === 0) {
-      throw new ServiceError(
-        'invalid-argument',
-        'UnsupportedMedia',
-        `HLS carries H.264, H.265 and AAC; the stream holds ${stored.tracks.map((track) => track.codecId).join(', ') || 'nothing'}.`,
-      )
-    }
-    const trackFormats = tracks.map(toTrackFormat)
+    if (tracks.length === 0) throw unplayable(stored.tracks)
+    const samples = toSamples(stored.bytes, stored.tracks)
+    const trackFormats = tracks.map((track) => toTrackFormat(track, samples))
     const video = tracks.find((track) => track.video !== null)
-    const times = toSamples(stored.bytes, stored.tracks)
+    const times = samples
       .filter((sample) => sample.trackNumber === video?.number)
       .map((sample) => sample.ptsMs)
     const format = {
@@ -143,24 +150,68 @@ function toKey({ streamId, place }: Fragment): string {
 }
 
 /** Its bytes are gone, damaged or of no use here, for this fragment alone. */
-function isUnreadable(error: unknown): boolean {
+function isUnreadable(error: unknown): error is ServiceError {
   if (!(error instanceof ServiceError)) return false
-  return UNREADABLE.has(error.kind) || error.code === 'UnsupportedMedia'
+  return UNREADABLE.has(error.kind) || UNPLAYABLE.has(error.code)
 }
+
+const UNPLAYABLE: ReadonlySet<string> = new Set([
+  'UnsupportedMedia',
+  'MissingCodecPrivateDataException',
+])
+
+function unplayable(tracks: readonly Track[]): ServiceError {
+  const known = tracks.find(({ codecId }) => CONFIGURED.has(codecId))
+  if (known !== undefined && known.codecPrivate.length === 0) {
+    return new ServiceError(
+      'invalid-argument',
+      'MissingCodecPrivateDataException',
+      `Track ${known.number} (${known.codecId}) has no codec private data.`,
+    )
+  }
+  const held = tracks.map(({ codecId }) => codecId.slice(0, 64)).join(', ') || 'nothing'
+  return new ServiceError(
+    'invalid-argument',
+    'UnsupportedMedia',
+    `H.264, H.265 and AAC can be played; the stream holds ${held}.`,
+  )
+}
+
+const CONFIGURED: ReadonlySet<string> = new Set([CODEC_AVC, CODEC_HEVC, CODEC_AAC])
 
 const UNREADABLE: ReadonlySet<ErrorKind> = new Set(['data-loss', 'not-found', 'malformed-media'])
 
-function toTrackFormat(track: Track): TrackFormat {
+function toTrackFormat(track: Track, samples: readonly StoredSample[]): TrackFormat {
+  const ofTrack = samples.filter(({ trackNumber }) => trackNumber === track.number)
   return {
     kind: track.audio === null ? 'video' : 'audio',
     codec: toCodecString(track),
     initId: toInitId([track]),
     sampleRateHz: track.audio?.sampleRateHz ?? null,
     channels: track.audio?.channels ?? null,
+    share: bytesOf(ofTrack) / Math.max(1, bytesOf(samples)),
   }
 }
 
+function bytesOf(samples: readonly StoredSample[]): number {
+  return samples.reduce((sum, { data }) => sum + data.length, 0)
+}
+
+/** @throws ServiceError `malformed-media`/`InvalidCodecPrivateDataException` */
 function toCodecString(track: Track): string {
+  try {
+    return readCodecString(track)
+  } catch (error) {
+    throw new ServiceError(
+      'malformed-media',
+      'InvalidCodecPrivateDataException',
+      `The codec private data of track ${track.number} is not valid.`,
+      { cause: error },
+    )
+  }
+}
+
+function readCodecString(track: Track): string {
   if (track.audio !== null) return toAacCodecString(parseAudioSpecificConfig(track.codecPrivate))
   return track.codecId === CODEC_AVC
     ? toAvcCodecString(parseAvcConfig(track.codecPrivate))

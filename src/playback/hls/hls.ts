@@ -12,7 +12,7 @@ import { ChunkFormats, type ChunkFormat } from './chunk-formats.ts'
 import { parseInitId } from './init-id.ts'
 import { LiveNumbering } from './live-numbering.ts'
 import { listRange } from './range-listing.ts'
-import { toBandwidth, toPlaylistSegments } from './segment-list.ts'
+import { describeVariant, toBandwidth, toPlaylistSegments } from './segment-list.ts'
 import { toSegmentParts } from './segment-parts.ts'
 import { SegmentReader, type MediaSegment } from './segment-reader.ts'
 
@@ -75,11 +75,7 @@ const LIVE_HISTORY = 32
 const LIVE_MAX_AGE_MS = 30_000
 const MAX_RANGE_MS = 24 * 3600 * 1000
 
-export function createHls({
-  archive,
-  source = storedFragments(archive),
-  clock,
-}: HlsOptions): Hls {
+export function createHls({ archive, source = storedFragments(archive), clock }: HlsOptions): Hls {
   const chunkFormats = new ChunkFormats(archive, source)
   const liveNumbering = new LiveNumbering()
   const segmentReader = new SegmentReader(archive, source)
@@ -128,9 +124,7 @@ export function createHls({
       return toMasterPlaylist({
         uri: `media.m3u8${query}`,
         ...toBandwidth(fragments),
-        codecs: [...new Set(formats.flatMap((format) => format.codecs))],
-        resolution: largest(formats),
-        frameRate: formats.reduce(fastest, null),
+        ...describeVariant(formats),
       })
     },
 
@@ -176,18 +170,6 @@ export function createHls({
 type Playable = {
   readonly fragments: readonly Fragment[]
   readonly formats: ReadonlyMap<string, ChunkFormat>
-}
-
-function largest(formats: readonly ChunkFormat[]): ChunkFormat['resolution'] {
-  const area = (size: ChunkFormat['resolution']) =>
-    size === null ? 0 : size.widthPx * size.heightPx
-  return formats
-    .map((format) => format.resolution)
-    .reduce((a, b) => (area(b) > area(a) ? b : a), null)
-}
-
-function fastest(a: number | null, { frameRate }: ChunkFormat): number | null {
-  return a === null || (frameRate !== null && frameRate > a) ? frameRate : a
 }
 
 function noMedia(where: string): ServiceError {

@@ -1,6 +1,7 @@
 import type { Fragment } from '../../domain/fragment.ts'
 import { epochMs } from '../../domain/time.ts'
 import type { PlaylistSegment } from '../../media/hls/media-playlist.ts'
+import type { ChunkFormat } from './chunk-formats.ts'
 
 /** A gap in wall time that is one, and not the rounding of clocks (KVS: DiscontinuityMode). */
 export const GAP_MS = 50
@@ -77,4 +78,25 @@ export function toBandwidth(fragments: readonly Fragment[]): {
 
 function toBps(amount: { readonly sizeBytes: number; readonly durationMs: number }): number {
   return (amount.sizeBytes * 8 * 1000) / Math.max(1, amount.durationMs)
+}
+
+/** What a master playlist says of media in these formats: every codec, the largest and fastest. */
+export function describeVariant(formats: readonly ChunkFormat[]) {
+  return {
+    codecs: [...new Set(formats.flatMap(({ codecs }) => codecs))],
+    resolution: largest(formats),
+    frameRate: formats.reduce(fastest, null),
+  }
+}
+
+function largest(formats: readonly ChunkFormat[]): ChunkFormat['resolution'] {
+  const area = (size: ChunkFormat['resolution']) =>
+    size === null ? 0 : size.widthPx * size.heightPx
+  return formats
+    .map((format) => format.resolution)
+    .reduce((a, b) => (area(b) > area(a) ? b : a), null)
+}
+
+function fastest(a: number | null, { frameRate }: ChunkFormat): number | null {
+  return a === null || (frameRate !== null && frameRate > a) ? frameRate : a
 }
