@@ -56,6 +56,7 @@ import { createClips, createHls, createImages, createPlayableAudio } from './pla
 import {
   createEdgeConfigurations,
   createSecretBox,
+  openChannelRegistry,
   openCredentials,
   openSourceRegistry,
   openStreamRegistry,
@@ -63,7 +64,6 @@ import {
 } from './registry/index.ts'
 import { startRtmpServers } from './rtmp-servers.ts'
 import { startRtspServers } from './rtsp-servers.ts'
-  openChannelRegistry,
 import { blaming } from './start-failure.ts'
 
 /** The running service. Disposal drains it: see {@link startApp}. */

@@ -40,9 +40,9 @@ export type KinesisVideoApiParts = IngestDeps &
     /** Default: as often as they like. */
     readonly callRates?: CallRates
     readonly audit?: AuditLog
-    /** A reader that takes nothing for so long is cut loose. */
     /** Scheme, host and port of the configured `publicUrl`; absent: as each client came. */
     readonly publicOrigin?: string | undefined
+    /** A reader that takes nothing for so long is cut loose. */
     readonly readerStallMs?: number
   }
 

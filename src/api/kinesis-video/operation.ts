@@ -32,8 +32,8 @@ export type KinesisVideoService = {
   readonly archivedCalls: CallLimit
   /** Of paging tokens. */
   readonly sealer: TokenSealer
-  readonly clock: Clock
   readonly control: ControlPlane
+  readonly clock: Clock
   readonly region: string
   readonly accountId: string
 }
@@ -55,10 +55,10 @@ export type Operation = {
   readonly path: string
   /** What a user of the cloud's own service will find different, in one or two sentences; `null`: nothing. */
   readonly differs: string | null
-  readonly input: Member<unknown>
   /** Whether it does what it is for. */
   readonly isAvailable: boolean
   readonly errors: ErrorDialect
+  readonly input: Member<unknown>
   /** ARN of what policies are asked about; `*` for operations about nothing that exists. */
   readonly resource: (input: never, service: KinesisVideoService) => string
   readonly handle: (input: never, call: Call) => Promise<object | MediaAnswer>
@@ -68,19 +68,19 @@ export function defineOperation<M extends Member<unknown>>(operation: {
   readonly name: string
   readonly path?: string
   readonly differs: string | null
-  readonly input: M
   /** Default true. */
   readonly isAvailable?: boolean
   /** Default `not-authorized`. */
   readonly errors?: ErrorDialect
+  readonly input: M
   readonly resource: (input: InputOf<M>, service: KinesisVideoService) => string
   readonly handle: (input: InputOf<M>, call: Call) => Promise<object | MediaAnswer>
 }): Operation {
   const { name } = operation
   return {
-    ...operation,
     isAvailable: true,
     errors: 'not-authorized',
+    ...operation,
     path: operation.path ?? `/${name.charAt(0).toLowerCase()}${name.slice(1)}`,
   }
 }

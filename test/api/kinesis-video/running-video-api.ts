@@ -63,12 +63,12 @@ export async function runKinesisVideoApi(
     images: untilTestEnds(createImages({ archive: fixture.archive, workers: 1 })),
     archivedCalls: new CallLimit(100),
     sealer: createTokenSealer(Buffer.alloc(32, 9)),
-    edgeConfigurations: createEdgeConfigurations(meta),
     control: {
       sessions: fixture.sessions,
       channels: await openChannelRegistry(meta, systemClock),
       limits: { maxStreams: 10_000, maxChannels: 10_000 },
     },
+    edgeConfigurations: createEdgeConfigurations(meta),
     secretOf: async (arn) => secrets.get(arn.slice(SECRET_ARN.length)) ?? null,
     identityPolicies: () => null,
     accessKeys: (id) => (id === ACCESS_KEY.accessKeyId ? ACCESS_KEY : null),
