@@ -52,7 +52,13 @@ import type { Log } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { systemClock } from './platform/clock.ts'
 import { openLevelMetaStore } from './platform/meta-store.ts'
-import { createClips, createHls, createImages, createPlayableAudio } from './playback/index.ts'
+import {
+  createClips,
+  createHls,
+  createImages,
+  createPlayableAudio,
+  createStreamingSessions,
+} from './playback/index.ts'
 import {
   createEdgeConfigurations,
   createSecretBox,
@@ -315,6 +321,7 @@ async function startParts(
         }),
     }),
     images,
+    streaming: createStreamingSessions({ archive, source: playableAudio, clock }),
     archivedCalls: new CallLimit(config.archivedMedia.maxCallsPerStream),
     sealer: createTokenSealer(sealingKey),
     edgeConfigurations: createEdgeConfigurations(meta),

@@ -24,6 +24,7 @@ import type { KinesisVideoService } from './operation.ts'
 import { operations } from './operations.ts'
 import { readPutMediaHeaders } from './put-media/put-media-headers.ts'
 import { putMedia } from './put-media/put-media.ts'
+import { createSessionServer } from './sessions/serve-sessions.ts'
 import { toStreamArn } from './stream-reference.ts'
 
 export { createCallRates, DOCUMENTED_RATES, type CallRate } from './call-rates.ts'
@@ -63,6 +64,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
   const answering = new Set<Promise<void>>()
   const verifier = createVerifier('kinesisvideo', parts)
   const audit = parts.audit ?? noAuditLog
+  const sessionServer = createSessionServer(parts)
 
   const bodies = createBodyReader({
     maxBytes: MAX_BODY_BYTES,
@@ -171,11 +173,13 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
 
   return {
     handles: (request) => {
+      if (sessionServer.handles(request)) return true
       const path = pathOf(request)
       return request.method === 'POST' && (path === PUT_MEDIA || operations.has(path))
     },
     handle: (request, response) => {
-      const answered = answer(request, response).finally(() => answering.delete(answered))
+      const { handle } = sessionServer.handles(request) ? sessionServer : { handle: answer }
+      const answered = handle(request, response).finally(() => answering.delete(answered))
       answering.add(answered)
       return answered
     },

@@ -4,7 +4,7 @@ import type { Archive } from '../../archive/index.ts'
 import type { Log } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { Clips, Images } from '../../playback/index.ts'
+import type { Clips, Images, StreamingSessions } from '../../playback/index.ts'
 import type { Caller } from '../auth/index.ts'
 import type { InputOf, Member } from '../aws/input-schema.ts'
 import type { TokenSealer } from '../aws/sealed-token.ts'
@@ -28,9 +28,10 @@ export type KinesisVideoService = {
   readonly log: Log
   readonly clips: Clips
   readonly images: Images
+  readonly streaming: StreamingSessions
   /** Calls that read the archive, and are answered at a time. */
   readonly archivedCalls: CallLimit
-  /** Of paging tokens. */
+  /** Of paging and session tokens. */
   readonly sealer: TokenSealer
   readonly control: ControlPlane
   readonly clock: Clock

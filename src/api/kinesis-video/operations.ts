@@ -8,6 +8,8 @@ import { listEdgeAgentConfigurations } from './edge/list-edge-agent-configuratio
 import { startEdgeConfigurationUpdate } from './edge/start-edge-configuration-update.ts'
 import { getMedia } from './get-media/get-media.ts'
 import type { Operation } from './operation.ts'
+import { getDashStreamingSessionUrl } from './sessions/get-dash-streaming-session-url.ts'
+import { getHlsStreamingSessionUrl } from './sessions/get-hls-streaming-session-url.ts'
 import { describeImageGenerationConfiguration } from './settings/describe-image-generation-configuration.ts'
 import { describeMappedResourceConfiguration } from './settings/describe-mapped-resource-configuration.ts'
 import { describeNotificationConfiguration } from './settings/describe-notification-configuration.ts'
@@ -80,7 +82,14 @@ export const operationsByApi = {
     describeMediaStorageConfiguration,
   ],
   media: [getMedia],
-  'archived media': [listFragments, getMediaForFragmentList, getClip, getImages],
+  'archived media': [
+    listFragments,
+    getMediaForFragmentList,
+    getClip,
+    getImages,
+    getHlsStreamingSessionUrl,
+    getDashStreamingSessionUrl,
+  ],
   signaling: [getIceServerConfig, sendAlexaOfferToMaster],
   'WebRTC storage': [joinStorageSession, joinStorageSessionAsViewer],
 } satisfies Readonly<Record<string, readonly Operation[]>>

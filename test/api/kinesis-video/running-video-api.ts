@@ -11,7 +11,7 @@ import {
 import { startHttpServer } from '../../../src/api/http-server.ts'
 import { createTokenSealer } from '../../../src/api/aws/sealed-token.ts'
 import { startSources } from '../../../src/ingest/index.ts'
-import { createClips, createImages } from '../../../src/playback/index.ts'
+import { createClips, createImages, createStreamingSessions } from '../../../src/playback/index.ts'
 import { systemClock } from '../../../src/platform/clock.ts'
 import {
   createEdgeConfigurations,
@@ -61,6 +61,7 @@ export async function runKinesisVideoApi(
         }),
     }),
     images: untilTestEnds(createImages({ archive: fixture.archive, workers: 1 })),
+    streaming: createStreamingSessions({ archive: fixture.archive, clock: systemClock }),
     archivedCalls: new CallLimit(100),
     sealer: createTokenSealer(Buffer.alloc(32, 9)),
     control: {
