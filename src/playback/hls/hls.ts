@@ -1,6 +1,6 @@
 import type { Archive } from '../../archive/index.ts'
 import { ServiceError } from '../../domain/errors.ts'
-import type { Fragment, FragmentNumber } from '../../domain/fragment.ts'
+import type { FragmentNumber } from '../../domain/fragment.ts'
 import type { StreamId } from '../../domain/stream.ts'
 import type { EpochMs } from '../../domain/time.ts'
 import { toInitSegment } from '../../media/fmp4/init-segment.ts'
@@ -8,9 +8,10 @@ import { toMasterPlaylist } from '../../media/hls/master-playlist.ts'
 import { toMediaPlaylist, toTargetDuration } from '../../media/hls/media-playlist.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { storedFragments, type FragmentSource } from '../audio/index.ts'
-import { ChunkFormats, type ChunkFormat } from './chunk-formats.ts'
+import { ChunkFormats } from './chunk-formats.ts'
 import { parseInitId } from './init-id.ts'
 import { LiveNumbering } from './live-numbering.ts'
+import { LiveWindow, noMedia, type Playable } from './live-window.ts'
 import { listRange } from './range-listing.ts'
 import { describeVariant, toBandwidth, toPlaylistSegments } from './segment-list.ts'
 import { toSegmentParts } from './segment-parts.ts'
@@ -69,29 +70,13 @@ export type HlsOptions = {
 }
 
 const LIVE_SEGMENTS = 6
-/** How far back a live playlist looks, so that its target duration and bandwidth stay steady. */
-const LIVE_HISTORY = 32
-/** KVS: GetHLSStreamingSessionURL, LIVE: without fragments in this time there is nothing to play. */
-const LIVE_MAX_AGE_MS = 30_000
 const MAX_RANGE_MS = 24 * 3600 * 1000
 
 export function createHls({ archive, source = storedFragments(archive), clock }: HlsOptions): Hls {
   const chunkFormats = new ChunkFormats(archive, source)
+  const liveWindow = new LiveWindow({ archive, clock, formats: chunkFormats })
   const liveNumbering = new LiveNumbering()
   const segmentReader = new SegmentReader(archive, source)
-
-  /** Behind the last chunk that cannot be read: a live playlist's numbers have no holes. */
-  const newest = async (streamId: StreamId): Promise<Playable> => {
-    const fragments = await archive.newest(streamId, LIVE_HISTORY)
-    const last = fragments.at(-1)
-    const arrivedAt = last === undefined ? -Infinity : last.serverTimestamp + last.arrivalSpanMs
-    if (arrivedAt < clock.now() - LIVE_MAX_AGE_MS) throw noMedia('in the last 30 seconds')
-    const formats = await chunkFormats.of(fragments)
-    const unreadable = fragments.findLastIndex(({ place }) => !formats.has(place.chunkId))
-    const readable = fragments.slice(unreadable + 1)
-    if (readable.length === 0) throw noMedia('in the last 30 seconds')
-    return { fragments: readable, formats }
-  }
 
   const inRange = async (streamId: StreamId, range: PlaybackRange): Promise<Playable> => {
     const from = range.from
@@ -118,7 +103,8 @@ export function createHls({ archive, source = storedFragments(archive), clock }:
 
   return {
     async master(streamId, range, query) {
-      const playable = range === null ? await newest(streamId) : await inRange(streamId, range)
+      const playable =
+        range === null ? await liveWindow.newest(streamId) : await inRange(streamId, range)
       const { fragments } = playable
       const formats = [...playable.formats.values()]
       return toMasterPlaylist({
@@ -129,7 +115,7 @@ export function createHls({ archive, source = storedFragments(archive), clock }:
     },
 
     async liveMedia(streamId, { segments: wanted = LIVE_SEGMENTS, query = '' } = {}) {
-      const playable = await newest(streamId)
+      const playable = await liveWindow.newest(streamId)
       const { fragments: history } = playable
       const segments = toSegments(playable, query)
       const numbers = liveNumbering.number(
@@ -164,14 +150,4 @@ export function createHls({ archive, source = storedFragments(archive), clock }:
     mediaSegment: (streamId, fragmentNumber) =>
       segmentReader.read(streamId, fragmentNumber, toSegmentParts),
   }
-}
-
-/** Fragments that can be played, and the formats of their chunks. */
-type Playable = {
-  readonly fragments: readonly Fragment[]
-  readonly formats: ReadonlyMap<string, ChunkFormat>
-}
-
-function noMedia(where: string): ServiceError {
-  return new ServiceError('not-found', 'NoMedia', `The stream has no media ${where}.`)
 }
