@@ -53,3 +53,11 @@ test('no more is kept than was said', () => {
   const known = again.filter(({ buffer }) => taken.some((bytes) => bytes.buffer === buffer))
   expect(known.length).toBe(2)
 })
+
+test('parts are gathered in one piece', () => {
+  const pool = new BytePool(MIB)
+
+  const gathered = pool.gather([Uint8Array.of(1, 2), new Uint8Array(0), Uint8Array.of(3)])
+
+  expect([...gathered]).toEqual([1, 2, 3])
+})

@@ -11,29 +11,31 @@ export class MediaAnswer {
   readonly contentType: string
   /** Closed (`return`) when the client is gone. What it throws cuts the answer off. */
   readonly parts: AsyncIterable<Uint8Array>
-  readonly memory: BytePool | null
+  readonly options: MediaAnswerOptions
 
-  /** @param memory gets parts back that were taken from it, when they are sent */
-  constructor(
-    contentType: string,
-    parts: AsyncIterable<Uint8Array>,
-    memory: BytePool | null = null,
-  ) {
+  constructor(contentType: string, parts: AsyncIterable<Uint8Array>, options: MediaAnswerOptions) {
     this.contentType = contentType
     this.parts = parts
-    this.memory = memory
+    this.options = options
   }
 }
 
+export type MediaAnswerOptions = {
+  /** Gets parts back that were taken from it, when they are sent. */
+  readonly memory: BytePool
+  /** Of an answer during which the service stops: the client takes it for whole, or sees that not. */
+  readonly whenStopped: 'end' | 'break'
+}
+
 /**
- * Sends it at the pace of the client, and ends it whole when the service stops or the parts end.
+ * Sends it at the pace of the client.
  *
  * @param stallMs a client that takes nothing for so long is cut loose
  * @throws ServiceError `limit-exceeded`/`SlowReader`; what the parts throw
  */
 export async function sendMedia(
   response: HttpResponse,
-  { contentType, parts, memory }: MediaAnswer,
+  { contentType, parts, options: { memory, whenStopped } }: MediaAnswer,
   options: { readonly gone: AbortSignal; readonly stallMs: number; readonly clock: Clock },
 ): Promise<void> {
   const { gone, stallMs, clock } = options
@@ -45,8 +47,7 @@ export async function sendMedia(
   try {
     for await (const part of parts) {
       if (gone.aborted) break
-      const sent = memory === null ? undefined : () => memory.giveBack(part)
-      const hasRoom = answer.write(part, sent)
+      const hasRoom = answer.write(part, () => memory.giveBack(part))
       if (!hasRoom) await stall.during(once(answer, 'drain', { signal: stall.over }))
     }
   } catch (error) {
@@ -57,5 +58,6 @@ export async function sendMedia(
   } finally {
     stall[Symbol.dispose]()
   }
-  if (!answer.destroyed) answer.end()
+  if (gone.aborted && whenStopped === 'break') answer.destroy()
+  else if (!answer.destroyed) answer.end()
 }

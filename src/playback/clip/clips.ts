@@ -21,6 +21,8 @@ export interface Clips {
    *   `InvalidMediaFrameException`; `data-loss` when none of it can be read
    */
   open(streamId: StreamId, range: ClipRange, signal: AbortSignal): Promise<Clip>
+  /** Parts are taken from it: they may be given back when they are sent. */
+  readonly memory: BytePool
 }
 
 export type Clip = {
@@ -47,7 +49,7 @@ export type ClipsOptions = {
 }
 
 /** For a few clips at once; a fragment is half a megabyte as a rule. */
-const SPARE_MEMORY_BYTES = 16 * 1024 * 1024
+const SPARE_MEMORY_BYTES = 32 * 1024 * 1024
 const NO_LIMITS: ClipLimits = { maxFragments: null, maxBytes: null }
 
 export function createClips({
@@ -110,7 +112,7 @@ export function createClips({
       const stored = await source.read(fragment, memory)
       try {
         const { parts, entry } = toClipSegment(step, stored, options)
-        return { fragment, made: { bytes: Buffer.concat(parts), entry }, failure: null }
+        return { fragment, made: { bytes: memory.gather(parts), entry }, failure: null }
       } finally {
         memory.giveBack(stored.bytes)
       }
@@ -121,6 +123,7 @@ export function createClips({
   }
 
   return {
+    memory,
     async open(streamId, range, signal) {
       const plan = await planClip({ archive, source }, { streamId, range, limits, signal })
       return { durationMs: plan.durationMs, parts: partsOf(plan) }

@@ -27,8 +27,11 @@ export const getClip = defineOperation({
       const leave = service.archivedCalls.enter(NAME, info.streamId)
       gone.addEventListener('abort', leave) // also when nobody comes to send it
       try {
+        const { memory } = service.clips
         const clip = await service.clips.open(info.streamId, range, gone)
-        return new MediaAnswer('video/mp4', bytesOf(clip, service, info, leave))
+        return new MediaAnswer('video/mp4', bytesOf(clip, service, info, leave), {
+          ...{ memory, whenStopped: 'break' },
+        })
       } catch (error) {
         leave()
         throw error

@@ -30,7 +30,9 @@ export const getMediaForFragmentList = defineOperation({
       const leave = service.archivedCalls.enter(NAME, info.streamId)
       gone.addEventListener('abort', leave) // also when nobody comes to send it
       const { memory } = service.mediaReaders
-      return new MediaAnswer('video/webm', documents(service, info, Fragments, leave), memory)
+      return new MediaAnswer('video/webm', documents(service, info, Fragments, leave), {
+        ...{ memory, whenStopped: 'break' },
+      })
     })
   },
 })

@@ -21,7 +21,7 @@ export const getMedia = defineOperation({
     gone.addEventListener('abort', leave) // also when nobody comes to send it
     const { memory } = service.mediaReaders
     const parts = readMedia(service, { info, start, gone, leave })
-    return new MediaAnswer('video/webm', parts, memory)
+    return new MediaAnswer('video/webm', parts, { memory, whenStopped: 'end' })
   },
 })
 
