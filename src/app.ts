@@ -18,10 +18,12 @@ import { createFastify } from './api/fastify.ts'
 import { startHttpServer } from './api/http-server.ts'
 import { createKinesisApi } from './api/kinesis/index.ts'
 import {
+  CallLimit,
   createCallRates,
-  CallLimit, createKinesisVideoApi,
+  createKinesisVideoApi,
   DOCUMENTED_RATES,
   MediaReaders,
+  toStreamArn,
 } from './api/kinesis-video/index.ts'
 import { registerPlayback } from './api/playback/index.ts'
 import { openArchive } from './archive/index.ts'
@@ -35,8 +37,11 @@ import {
 } from './datastream/index.ts'
 import { openDetector, resolveModel } from './detect/index.ts'
 import { readDeclaredSources } from './declared-sources.ts'
+import { createMakeImages } from './make-images.ts'
 import { openAudit } from './open-audit.ts'
 import { createLocalSecrets } from './local-secrets.ts'
+import { startDeliveries } from './deliver/index.ts'
+import { readDeliveryTerms } from './delivery-terms.ts'
 import { ServiceError } from './domain/errors.ts'
 import { startDetectionPipeline } from './detection-pipeline.ts'
 import {
@@ -296,6 +301,15 @@ async function startParts(
     identityPolicies: readPolicies(config),
   }
   if (awsAccess.openTo !== undefined) log.warn('calls of the AWS APIs are not authenticated')
+  keep(
+    startDeliveries({
+      ...{ archive, leases, meta, registry, makeImages: createMakeImages(images) },
+      streamArnOf: (stream) => toStreamArn(config.aws, stream),
+      accountId: config.aws.accountId,
+      terms: readDeliveryTerms(config.delivery),
+      ...observed,
+    }),
+  )
   const audit = keep(openAudit(config, { metrics, log, clock }))
   const kinesisVideo = createKinesisVideoApi({
     audit,
@@ -324,14 +338,6 @@ async function startParts(
     streaming: createStreamingSessions({ archive, source: playableAudio, clock }),
     archivedCalls: new CallLimit(config.archivedMedia.maxCallsPerStream),
     sealer: createTokenSealer(sealingKey),
-    edgeConfigurations: createEdgeConfigurations(meta),
-    secretOf: createLocalSecrets(config.secrets),
-    mediaReaders: new MediaReaders({
-      maxReadersPerStream: config.getMedia.maxReadersPerStream,
-      idleMs: config.getMedia.idleTimeoutMs,
-    }),
-    ...awsAccess,
-    region: config.aws.region,
     control: {
       sessions,
       channels: await openChannelRegistry(meta, clock),
@@ -341,6 +347,14 @@ async function startParts(
       },
     },
     publicOrigin: config.publicUrl === null ? undefined : new URL(config.publicUrl).origin,
+    edgeConfigurations: createEdgeConfigurations(meta),
+    secretOf: createLocalSecrets(config.secrets),
+    mediaReaders: new MediaReaders({
+      maxReadersPerStream: config.getMedia.maxReadersPerStream,
+      idleMs: config.getMedia.idleTimeoutMs,
+    }),
+    ...awsAccess,
+    region: config.aws.region,
     accountId: config.aws.accountId,
     ...observed,
   })

@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   detect: [...BASE, 'media'],
   publish: [...BASE, 'datastream'],
   notify: [...BASE, 'registry', 'datastream', 'consume'],
+  deliver: [...BASE, 'media', 'registry', 'archive', 'consume'],
   api: [...BASE, 'media', 'registry', ...STORES, 'ingest', 'playback', 'consume'],
 }
 /** Libraries are open; every other folder is entered through its index.ts. */

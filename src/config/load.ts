@@ -150,6 +150,10 @@ function crossCheck(config: Config): string[] {
     if (expires !== undefined && (sessionToken === undefined || Number.isNaN(Date.parse(expires))))
       problems.push(`auth.accessKeys.${i}.expires: must be a time, and needs a sessionToken`)
   }
+  const { s3Endpoint, s3AccessKeyId, s3SecretAccessKey } = config.delivery
+  if (s3Endpoint !== null && (s3AccessKeyId === null || s3SecretAccessKey === null)) {
+    problems.push('delivery.s3Endpoint: needs delivery.s3AccessKeyId and s3SecretAccessKey')
+  }
   if (config.publicUrl !== null && !URL.canParse(config.publicUrl)) {
     problems.push('publicUrl: is no URL')
   }

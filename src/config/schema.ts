@@ -385,6 +385,46 @@ export const configSchema = Type.Object(
       }),
       resultsRetentionHours: Type.Integer({ default: 168, minimum: 24, maximum: 8760 }),
     }),
+    delivery: section({
+      images: Type.Union([Type.Literal('tagged'), Type.Literal('all')], {
+        default: 'tagged',
+        description:
+          'Fragments whose images are delivered, of streams with an image generation configuration: ' +
+          'tagged AWS_KINESISVIDEO_IMAGE_GENERATION by the producer, or all.',
+      }),
+      notifications: Type.Union([Type.Literal('tagged'), Type.Literal('all')], {
+        default: 'tagged',
+        description: 'The same of notifications and AWS_KINESISVIDEO_NOTIFICATION.',
+      }),
+      s3Endpoint: Type.Union([Type.String({ pattern: '^https?://' }), Type.Null()], {
+        default: null,
+        description: 'Where s3:// leads: an S3-compatible server, addressed in path style.',
+      }),
+      s3Region: Type.String({ default: 'us-east-1', minLength: 1 }),
+      s3AccessKeyId: optionalText('Of the S3-compatible server.'),
+      s3SecretAccessKey: optionalText('Of the S3-compatible server.'),
+      topics: Type.Array(
+        Type.Object(
+          {
+            arn: Type.String({ pattern: '^arn:[a-z\\d-]+:sns:' }),
+            url: Type.String({ pattern: '^https?://' }),
+          },
+          { additionalProperties: false },
+        ),
+        { default: [], description: 'URLs that stand for the ARNs of SNS topics.' },
+      ),
+      secret: Type.Union([Type.String({ pattern: '^whsec_[A-Za-z0-9+/]+={0,2}$' }), Type.Null()], {
+        default: null,
+        description: 'Signs notifications as hooks are signed; null: they are not.',
+      }),
+      timeoutMs: Type.Integer({ default: 10_000, minimum: 100, maximum: 60_000 }),
+      allowPrivateAddresses: Type.Boolean({
+        default: false,
+        description:
+          'Whether URLs that clients of the API set may lead to this network; s3Endpoint and topics ' +
+          'always may.',
+      }),
+    }),
     notify: section({
       retryDelaysMs: Type.Union(
         [Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1, maxItems: 50 }), Type.Null()],

@@ -217,6 +217,24 @@ export function createEvents(log: Log, metrics: Metrics) {
     hookDisabled(e: { hook: string; reason: string }) {
       log.error(e, 'hook disabled')
     },
+    imageDelivered(e: { stream: string; name: string; sizeBytes: number }) {
+      metrics.deliverImages.inc({ stream: e.stream })
+      log.debug(e, 'image delivered')
+    },
+    /** Nothing was shown when it was due. */
+    imageSkipped(e: { stream: string; fragmentNumber: string; atMs: number }) {
+      metrics.deliverImagesSkipped.inc({ stream: e.stream })
+      log.debug(e, 'no picture for an image')
+    },
+    notificationDelivered(e: { stream: string; messageId: string }) {
+      metrics.deliverNotifications.inc({ stream: e.stream })
+      log.debug(e, 'notification delivered')
+    },
+    /** An attempt; another follows. */
+    deliveryFailed(e: { stream: string; kind: string; reason: string }) {
+      metrics.deliverFailures.inc(e)
+      log.warn(e, 'delivery failed')
+    },
     recordsIgnored(e: { count: number; reason: string }) {
       metrics.notifyIgnored.inc({ reason: e.reason }, e.count)
       log.debug(e, 'records ignored')

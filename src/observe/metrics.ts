@@ -333,6 +333,27 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       'application',
       'stream',
     ]),
+    deliverImages: counter('kinora_deliver_images_total', 'Images delivered', ['stream']),
+    deliverImagesSkipped: counter(
+      'kinora_deliver_images_skipped_total',
+      'Images that were due where no picture is',
+      ['stream'],
+    ),
+    deliverNotifications: counter(
+      'kinora_deliver_notifications_total',
+      'Notifications of fragments delivered',
+      ['stream'],
+    ),
+    deliverFailures: counter(
+      'kinora_deliver_failures_total',
+      'Attempts at an image or a notification that failed',
+      ['stream', 'kind', 'reason'],
+    ),
+    deliverUntagged: counter(
+      'kinora_deliver_untagged_fragments_total',
+      'Fragments without the tag that asks for an image or a notification',
+      ['stream', 'kind'],
+    ),
     notifyDelivered: counter('kinora_notify_delivered_total', 'Deliveries accepted', ['hook']),
     notifyFailed: counter('kinora_notify_failed_total', 'Delivery attempts that failed', [
       'hook',

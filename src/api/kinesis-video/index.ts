@@ -29,6 +29,8 @@ import { toStreamArn } from './stream-reference.ts'
 
 export { createCallRates, DOCUMENTED_RATES, type CallRate } from './call-rates.ts'
 export { CallLimit } from './archived/call-limit.ts'
+export { createCallRates, DOCUMENTED_RATES, type CallRate } from './call-rates.ts'
+export { toStreamArn } from './stream-reference.ts'
 export { MediaReaders } from './get-media/media-readers.ts'
 
 export type KinesisVideoApiParts = IngestDeps &

@@ -89,7 +89,7 @@ export function sha256Hex(bytes: Uint8Array | string): string {
 }
 
 /** RFC 3986 §2.3: everything but unreserved characters is encoded. */
-function percentEncode(text: string): string {
+export function percentEncode(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
