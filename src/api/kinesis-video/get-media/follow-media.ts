@@ -1,6 +1,6 @@
 import type { Archive, LiveEvent } from '../../../archive/index.ts'
 import { ServiceError } from '../../../domain/errors.ts'
-import type { Fragment, FragmentNumber } from '../../../domain/fragment.ts'
+import { predecessorOf, type Fragment, type FragmentNumber } from '../../../domain/fragment.ts'
 import type { StreamId } from '../../../domain/stream.ts'
 import type { EpochMs } from '../../../domain/time.ts'
 import type { BytePool } from '../../../platform/byte-pool.ts'
@@ -48,6 +48,8 @@ export class MediaFollower {
   /** The last one that was begun. */
   #last: FragmentNumber | null
   #live: LiveFragment | null = null
+  /** The feed left this reader behind in the middle of it: it goes on where it was. */
+  #broken: LiveFragment | null = null
   #hasDelivered = false
 
   constructor(media: MediaToFollow) {
@@ -75,7 +77,7 @@ export class MediaFollower {
         } finally {
           await events.return?.()
         }
-        this.#live = null
+        this.#breakOff()
       }
     } catch (error) {
       if (over.aborted) return signal.aborted ? 'left' : 'idle'
@@ -104,6 +106,7 @@ export class MediaFollower {
   async *#stored(fragment: Fragment): AsyncGenerator<Uint8Array, void, undefined> {
     const { archive, clock, memory, onFragment, onFailure } = this.#media
     const { fragmentNumber, serverTimestamp, arrivalSpanMs, sampleCount } = fragment
+    const sent = this.#sentOf(fragmentNumber)
     this.#live = null
     this.#last = fragmentNumber
     let stored
@@ -118,8 +121,8 @@ export class MediaFollower {
     }
     const millisBehindNow = clock.now() - (serverTimestamp + arrivalSpanMs)
     const bytes = stored.bytes.length
-    yield toDocumentHeader(stored.header)
-    yield stored.bytes
+    if (sent === 0) yield toDocumentHeader(stored.header)
+    yield stored.bytes.subarray(sent)
     yield trailingTags({ fragmentNumber, millisBehindNow })
     this.#hasDelivered = true
     onFragment({ bytes, samples: sampleCount, millisBehindNow })
@@ -132,10 +135,9 @@ export class MediaFollower {
         break
       case 'media':
         if (this.#live?.fragmentNumber !== event.fragmentNumber) break
-        this.#live.bytes += event.bytes.length
         this.#live.samples += event.samples
         this.#live.lastArrival = event.arrivedAt
-        yield event.bytes
+        yield* this.#pass(this.#live, event.bytes)
         break
       case 'end':
         yield* this.#end(event)
@@ -162,11 +164,34 @@ export class MediaFollower {
       if (this.#last === before) break // hidden by now
     }
     if (orderOf(fragmentNumber) <= orderOf(this.#last)) return
+    const sent = this.#sentOf(fragmentNumber)
     this.#last = fragmentNumber
     const { serverTimestamp } = start
-    this.#live = { fragmentNumber, bytes: tags.length, samples: 0, lastArrival: serverTimestamp }
-    yield toDocumentHeader(start.header)
-    yield tags
+    this.#live = { fragmentNumber, sent, bytes: 0, samples: 0, lastArrival: serverTimestamp }
+    if (sent === 0) yield toDocumentHeader(start.header)
+    yield* this.#pass(this.#live, tags)
+  }
+
+  /** Leaves out what was sent before. */
+  *#pass(live: LiveFragment, bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
+    const unsent = bytes.subarray(Math.max(0, live.sent - live.bytes))
+    live.bytes += bytes.length
+    if (unsent.length > 0) yield unsent
+  }
+
+  /** How much of a fragment was sent before the feed went on without this reader. */
+  #sentOf(fragmentNumber: FragmentNumber): number {
+    const broken = this.#broken
+    this.#broken = null
+    return broken?.fragmentNumber === fragmentNumber ? Math.max(broken.bytes, broken.sent) : 0
+  }
+
+  #breakOff(): void {
+    const live = this.#live
+    this.#live = null
+    if (live === null) return
+    this.#broken = live
+    this.#last = predecessorOf(live.fragmentNumber)
   }
 
   async *#end({
@@ -176,20 +201,20 @@ export class MediaFollower {
     const live = this.#live
     if (live?.fragmentNumber !== fragmentNumber) return
     this.#live = null
-    const { bytes, samples, lastArrival } = live
+    const { samples, lastArrival } = live
     const millisBehindNow = this.#media.clock.now() - lastArrival
-    if (producerTags !== null) yield producerTags
+    if (producerTags !== null) yield* this.#pass(live, producerTags)
     yield trailingTags({ fragmentNumber, millisBehindNow })
     this.#hasDelivered = true
-    this.#media.onFragment({
-      bytes: bytes + (producerTags?.length ?? 0),
-      ...{ samples, millisBehindNow },
-    })
+    this.#media.onFragment({ bytes: live.bytes, samples, millisBehindNow })
   }
 }
 
 type LiveFragment = {
   readonly fragmentNumber: FragmentNumber
+  /** Of its bytes, what the reader has from before. */
+  readonly sent: number
+  /** What the feed told of it. */
   bytes: number
   samples: number
   lastArrival: EpochMs
