@@ -27,7 +27,6 @@ import { putMedia } from './put-media/put-media.ts'
 import { createSessionServer } from './sessions/serve-sessions.ts'
 import { toStreamArn } from './stream-reference.ts'
 
-export { createCallRates, DOCUMENTED_RATES, type CallRate } from './call-rates.ts'
 export { CallLimit } from './archived/call-limit.ts'
 export { createCallRates, DOCUMENTED_RATES, type CallRate } from './call-rates.ts'
 export { toStreamArn } from './stream-reference.ts'
