@@ -31,7 +31,9 @@ import { toHttpUrl, type Config } from './config/index.ts'
 import { openMetaLeases } from './consume/index.ts'
 import {
   DEFAULT_KEY_ID,
+  createKeyCommand,
   MasterKeys,
+  type KeyWrapper,
   openDataStreams,
   type DataStreams,
 } from './datastream/index.ts'
@@ -76,6 +78,8 @@ import {
 import { startRtmpServers } from './rtmp-servers.ts'
 import { startRtspServers } from './rtsp-servers.ts'
 import { blaming } from './start-failure.ts'
+
+export { decryptRecordData, encryptRecordData, type EnvelopeKey } from './datastream/index.ts'
 
 /** The running service. Disposal drains it: see {@link startApp}. */
 export interface App extends AsyncDisposable {
@@ -489,8 +493,19 @@ function readTls(section: {
  */
 function readMasterKeys({ dataStreams }: Config, secret: string): MasterKeys {
   const own = Buffer.from(hkdfSync('sha256', Buffer.from(secret, 'hex'), '', 'data streams', 32))
-  const keys = new Map<string, Uint8Array>([[DEFAULT_KEY_ID, own]])
-  for (const { keyId, file } of dataStreams.keys) {
+  const keys = new Map<string, Uint8Array | KeyWrapper>([[DEFAULT_KEY_ID, own]])
+  for (const { keyId, file, command } of dataStreams.keys) {
+    if (command !== undefined && file === undefined) {
+      keys.set(keyId, createKeyCommand(command))
+      continue
+    }
+    if (file === undefined || command !== undefined) {
+      throw new ServiceError(
+        'invalid-argument',
+        'InvalidConfig',
+        `dataStreams.keys: ${keyId} has either a file or a command`,
+      )
+    }
     const text = existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
     if (!/^[0-9a-f]{64}$/i.test(text)) {
       throw new ServiceError(

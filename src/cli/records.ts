@@ -1,4 +1,12 @@
+import { hash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import {
+  decryptRecordData,
+  encryptRecordData,
+  isEncryptedRecordData,
+  type EnvelopeKey,
+} from '../datastream/index.ts'
 import { ServiceError } from '../domain/errors.ts'
 import {
   CONFIG_OPTION,
@@ -25,6 +33,8 @@ export const recordsCommand: Command = {
 Options
   -c, --config FILE   configuration file (default: $KINORA_CONFIG, else ./kinora.yaml if there)
       --key KEY       partition key (default: the text itself)
+      --encrypt FILE  put: encrypt each record's data here, with the key in FILE (64 hexadecimal digits)
+      --decrypt FILE  tail: decrypt with it what was encrypted so
       --from WHERE    oldest or newest (default)
       --once          end at the newest record instead of waiting for more
       --json          one JSON object per line
@@ -38,6 +48,8 @@ Without TEXT, put sends each line of its input as a record. tail prints arrival,
         options: {
           ...CONFIG_OPTION,
           key: { type: 'string' },
+          encrypt: { type: 'string' },
+          decrypt: { type: 'string' },
           from: { type: 'string', default: 'newest' },
           once: { type: 'boolean', default: false },
           json: { type: 'boolean' },
@@ -53,19 +65,29 @@ Without TEXT, put sends each line of its input as a record. tail prints arrival,
     switch (action) {
       case 'put': {
         const records = texts.length > 0 ? texts : await linesOf(process.stdin)
-        const count = await put(call, stream, { records, key: values.key })
+        const masterKey = readKeyFile(values.encrypt)
+        const count = await put(call, stream, { records, key: values.key, masterKey })
         show({ records: count }, () => `Put ${count} records.`)
         return
       }
       case 'tail':
-        await tail(call, { stream, start: from, once: values.once, json: values.json === true })
+        await tail(call, {
+          ...{ stream, start: from, once: values.once, json: values.json === true },
+          masterKey: readKeyFile(values.decrypt),
+        })
         return
       case 'describe': {
         const { StreamDescription } = await call<{ StreamDescription: Description }>(
           'DescribeStream',
           { StreamName: stream },
         )
-        show(StreamDescription, () => toText(StreamDescription))
+        const { StreamDescriptionSummary } = await call<{ StreamDescriptionSummary: Summary }>(
+          'DescribeStreamSummary',
+          { StreamName: stream },
+        )
+        const { StoredBytes } = StreamDescriptionSummary
+        const described = { ...StreamDescription, StoredBytes }
+        show(described, () => toText(described))
         return
       }
       default:
@@ -86,13 +108,23 @@ async function linesOf(input: NodeJS.ReadableStream): Promise<readonly string[]>
 async function put(
   call: KinesisCall,
   stream: string,
-  { records, key }: { readonly records: readonly string[]; readonly key: string | undefined },
+  {
+    records,
+    key,
+    masterKey,
+  }: {
+    readonly records: readonly string[]
+    readonly key: string | undefined
+    readonly masterKey: EnvelopeKey | null
+  },
 ): Promise<number> {
+  const toData = (text: string) =>
+    masterKey === null ? Buffer.from(text) : encryptRecordData(Buffer.from(text), masterKey)
   for (let i = 0; i < records.length; i += MAX_RECORDS) {
     const answer = await call<{ FailedRecordCount: number }>('PutRecords', {
       StreamName: stream,
       Records: records.slice(i, i + MAX_RECORDS).map((text) => ({
-        Data: Buffer.from(text).toString('base64'),
+        Data: toData(text).toString('base64'),
         PartitionKey: key ?? (text.slice(0, 256) || '-'),
       })),
     })
@@ -109,7 +141,13 @@ async function put(
 
 async function tail(
   call: KinesisCall,
-  options: { stream: string; start: 'oldest' | 'newest'; once: boolean; json: boolean },
+  options: {
+    readonly stream: string
+    readonly start: 'oldest' | 'newest'
+    readonly once: boolean
+    readonly json: boolean
+    readonly masterKey: EnvelopeKey | null
+  },
 ): Promise<void> {
   const stopping = new AbortController()
   const stop = () => stopping.abort()
@@ -120,7 +158,7 @@ async function tail(
       ...{ stream: options.stream, start: options.start, signal: stopping.signal },
       until: options.once ? 'end' : 'stopped',
       show: (record, shardId) => {
-        const data = Buffer.from(record.Data, 'base64').toString()
+        const data = decrypted(Buffer.from(record.Data, 'base64'), options.masterKey).toString()
         const arrivedAt = new Date(record.ApproximateArrivalTimestamp * 1000).toISOString()
         const key = record.PartitionKey ?? '-'
         const { SequenceNumber: sequenceNumber } = record
@@ -135,6 +173,23 @@ async function tail(
     process.off('SIGINT', stop)
     process.off('SIGTERM', stop)
   }
+}
+
+/** What was not encrypted stays what it is. */
+function decrypted(data: Buffer, masterKey: EnvelopeKey | null): Buffer {
+  if (masterKey === null || !isEncryptedRecordData(data)) return data
+  return decryptRecordData(data, (keyId) => (keyId === masterKey.keyId ? masterKey.key : null))
+}
+
+/** A key in a file goes by its fingerprint. */
+function readKeyFile(file: string | undefined): EnvelopeKey | null {
+  if (file === undefined) return null
+  const text = readFileSync(file, 'utf8').trim()
+  if (!/^[0-9a-f]{64}$/i.test(text)) {
+    throw new UsageError(`${file} does not hold 64 hexadecimal digits`)
+  }
+  const key = Buffer.from(text, 'hex')
+  return { keyId: hash('sha256', key).slice(0, 16), key }
 }
 
 type Description = {
@@ -152,7 +207,9 @@ type Description = {
   readonly HasMoreShards: boolean
 }
 
-function toText(stream: Description): string {
+type Summary = { readonly StoredBytes: number }
+
+function toText(stream: Description & Summary): string {
   const shards = stream.Shards.map((shard) => {
     const parents = [shard.ParentShardId, shard.AdjacentParentShardId].filter(
       (id) => id !== undefined,
@@ -162,7 +219,8 @@ function toText(stream: Description): string {
   })
   return [
     `${stream.StreamName}  ${stream.StreamStatus}  ${stream.StreamModeDetails.StreamMode}`,
-    `retention ${stream.RetentionPeriodHours} h, encryption ${stream.EncryptionType}`,
+    `retention ${stream.RetentionPeriodHours} h, encryption ${stream.EncryptionType}, ` +
+      `${(stream.StoredBytes / 2 ** 20).toFixed(1)} MiB stored`,
     ...shards,
     ...(stream.HasMoreShards ? ['  …'] : []),
   ].join('\n')

@@ -200,14 +200,23 @@ export const configSchema = Type.Object(
               maxLength: 2048,
               description: 'Such as alias/own.',
             }),
-            file: Type.String({ minLength: 1, description: '64 hexadecimal digits.' }),
+            file: Type.Optional(
+              Type.String({ minLength: 1, description: '64 hexadecimal digits.' }),
+            ),
+            command: Type.Optional(
+              Type.Array(Type.String(), {
+                minItems: 1,
+                description:
+                  'In the place of file: program and arguments that wrap data keys, without a shell.',
+              }),
+            ),
           },
           { additionalProperties: false },
         ),
         {
           default: [],
           description:
-            'Master keys for encryption at rest. alias/aws/kinesis is there always: made from the ' +
+            'Master keys for encryption at rest, each by file or by command. alias/aws/kinesis is there always: made from the ' +
             'secret in the data directory unless it is named here.',
         },
       ),

@@ -79,6 +79,8 @@ export interface DataStreams extends AsyncDisposable {
   ): Promise<AsyncIterable<SubscriptionEvent>>
   /** Resolves when a record at or after the position exists or the shard is closed. */
   waitAt(position: ShardPosition, signal: AbortSignal): Promise<void>
+  /** Bytes that a stream takes on the disk: records that expired until they are trimmed, too. */
+  storedBytes(name: string): Promise<number>
   /** The last `count` records of a stream by arrival, newest first. */
   newest(name: string, count: number): Promise<readonly StoredRecord[]>
 }

@@ -1,51 +1,44 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { ServiceError } from '../domain/errors.ts'
+import { openSealed, sealBytes } from './aes-gcm.ts'
 
 /** The key that is always there, as the service's own: KMS, "AWS managed keys". */
 export const DEFAULT_KEY_ID = 'alias/aws/kinesis'
 
-const NONCE_BYTES = 12
-const TAG_BYTES = 16
+const NOTHING_ELSE = new Uint8Array()
 
-/** Wraps data keys with keys that never reach the store (envelope encryption, AES-256-GCM). */
+/** Whoever can wrap a data key, and unwrap it again: a key in memory, or a command that asks elsewhere. */
+export type KeyWrapper = {
+  readonly wrap: (dataKey: Uint8Array) => Promise<string>
+  /** @throws when this is not what wrapped it */
+  readonly unwrap: (wrapped: string) => Promise<Buffer>
+}
+
+/** Wraps data keys with keys that never reach the store (envelope encryption). */
 export class MasterKeys {
-  readonly #keys: ReadonlyMap<string, Uint8Array>
+  readonly #keys: ReadonlyMap<string, KeyWrapper>
 
-  /** @param keys 32 bytes each, by key id or alias */
-  constructor(keys: ReadonlyMap<string, Uint8Array>) {
-    for (const key of keys.values()) {
-      if (key.byteLength !== 32) throw new RangeError('a master key has 32 bytes')
-    }
-    this.#keys = keys
+  /** @param keys by key id or alias: 32 bytes each, or what wraps in their place */
+  constructor(keys: ReadonlyMap<string, Uint8Array | KeyWrapper>) {
+    this.#keys = new Map(
+      [...keys].map(([id, key]) => [id, key instanceof Uint8Array ? keyInMemory(key) : key]),
+    )
   }
 
-  /** @throws `not-found`/`KMSNotFoundException` */
-  wrap(keyId: string, dataKey: Uint8Array): string {
-    const nonce = randomBytes(NONCE_BYTES)
-    const cipher = createCipheriv('aes-256-gcm', this.#find(keyId), nonce)
-    const wrapped = Buffer.concat([cipher.update(dataKey), cipher.final()])
-    return Buffer.concat([nonce, cipher.getAuthTag(), wrapped]).toString('base64')
+  /** @throws `not-found`/`KMSNotFoundException`; `unavailable`/`KMSInvalidStateException` */
+  async wrap(keyId: string, dataKey: Uint8Array): Promise<string> {
+    return this.#find(keyId).wrap(dataKey)
   }
 
   /**
-   * @throws `not-found`/`KMSNotFoundException`; `permission-denied`/`KMSAccessDeniedException` when
-   *   the key is another than the one that wrapped it
+   * @throws as {@link wrap}; `permission-denied`/`KMSAccessDeniedException` when the key is another
+   *   than the one that wrapped it
    */
-  unwrap(keyId: string, wrapped: string): Buffer {
-    const bytes = Buffer.from(wrapped, 'base64')
-    const decipher = createDecipheriv(
-      'aes-256-gcm',
-      this.#find(keyId),
-      bytes.subarray(0, NONCE_BYTES),
-      { authTagLength: TAG_BYTES },
-    )
-    decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES))
+  async unwrap(keyId: string, wrapped: string): Promise<Buffer> {
+    const key = this.#find(keyId)
     try {
-      return Buffer.concat([
-        decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)),
-        decipher.final(),
-      ])
+      return await key.unwrap(wrapped)
     } catch (cause) {
+      if (cause instanceof ServiceError) throw cause
       throw new ServiceError(
         'permission-denied',
         'KMSAccessDeniedException',
@@ -56,10 +49,18 @@ export class MasterKeys {
   }
 
   /** @throws `not-found`/`KMSNotFoundException` */
-  #find(keyId: string): Uint8Array {
+  #find(keyId: string): KeyWrapper {
     const key = this.#keys.get(toPlainId(keyId))
     if (key !== undefined) return key
     throw new ServiceError('not-found', 'KMSNotFoundException', `Key ${keyId} does not exist.`)
+  }
+}
+
+function keyInMemory(key: Uint8Array): KeyWrapper {
+  if (key.byteLength !== 32) throw new RangeError('a master key has 32 bytes')
+  return {
+    wrap: (dataKey) => Promise.resolve(sealBytes(key, dataKey, NOTHING_ELSE).toString('base64')),
+    unwrap: async (wrapped) => openSealed(key, Buffer.from(wrapped, 'base64'), NOTHING_ELSE),
   }
 }
 

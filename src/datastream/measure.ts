@@ -44,6 +44,16 @@ export class Measure {
     this.#metrics.datastreamShardIteratorAgeMs.set({ stream: name, shard }, poll.ageMs)
   }
 
+  stored(stream: OpenStream, bytes: number): void {
+    this.#metrics.datastreamStoredBytes.set({ stream: stream.row.name }, bytes)
+  }
+
+  /** What stands still would be told for ever. */
+  gone({ row: { name } }: OpenStream): void {
+    this.#metrics.datastreamStoredBytes.remove({ stream: name })
+    this.#metrics.datastreamIteratorAgeMs.remove({ stream: name })
+  }
+
   writeThrottled(stream: OpenStream, shard: string): void {
     const { name } = stream.row
     this.#metrics.datastreamWriteThrottled.inc({ stream: name })

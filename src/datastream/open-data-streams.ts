@@ -57,7 +57,7 @@ import {
 } from './stream-rows.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { TokenBucket } from '../platform/token-bucket.ts'
-import { trimForever } from './trim-streams.ts'
+import { storedBytesOf, trimForever } from './trim-streams.ts'
 
 const DEFAULTS: DataStreamsOptions = {
   maxShards: 10_000,
@@ -188,6 +188,7 @@ class SegmentedDataStreams implements DataStreams {
       const batch = deletionBatch({ stream: stream.row, shards }, rows)
       if (!(await this.#parts.meta.commit(batch))) throw beingChanged(name)
       this.#streams.delete(name)
+      this.#parts.measure.gone(stream)
       stream.gone.abort(notFound(name))
       for (const shard of stream.shards) await shard[Symbol.asyncDispose]()
       await this.#removeFiles(stream.row.createdAt)
@@ -383,6 +384,10 @@ class SegmentedDataStreams implements DataStreams {
           ? new TokenBucket(READ_BYTES_PER_SECOND, this.#parts.clock.now())
           : null,
     })
+  }
+
+  async storedBytes(name: string): Promise<number> {
+    return storedBytesOf(this.#find(name))
   }
 
   async newest(name: string, count: number): Promise<readonly StoredRecord[]> {

@@ -42,6 +42,7 @@ export class SegmentFile {
   #header: SegmentHeader | null = null
   #index: SegmentIndex | null = null
   #savedBytes = 0
+  #sizeBytes: number | null = null
 
   constructor(
     { disk, onDamage }: { readonly disk: LogDisk; readonly onDamage: (damage: Damage) => void },
@@ -119,6 +120,13 @@ export class SegmentFile {
       return header
     })
     return this.#header
+  }
+
+  /** Of the sound part; of a file that is not written any more and was not looked at, all. */
+  async storedBytes(): Promise<number> {
+    if (this.#index !== null) return this.#index.sizeBytes
+    this.#sizeBytes ??= (await this.use((file) => file.stat())).size
+    return this.#sizeBytes
   }
 
   /** What the file holds, as far as it is sound. */

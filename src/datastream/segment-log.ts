@@ -445,6 +445,14 @@ class SegmentLog implements ShardLog {
     })
   }
 
+  async storedBytes(): Promise<number> {
+    return this.#unlessTrimmed(async () => {
+      let bytes = 0
+      for (const segment of this.#segments) bytes += await segment.storedBytes()
+      return bytes
+    })
+  }
+
   async seal(): Promise<void> {
     if (this.#closed) throw logClosed()
     this.#sealed = true

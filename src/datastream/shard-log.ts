@@ -18,6 +18,8 @@ export interface ShardLog extends AsyncDisposable {
   seekTime(time: EpochMs): Promise<number>
   /** Forgets entries that arrived before `time`, in whole segments. */
   trimBefore(time: EpochMs): Promise<void>
+  /** Bytes that its entries take on the disk, with what is around them. */
+  storedBytes(): Promise<number>
   /** No append succeeds afterwards. */
   seal(): Promise<void>
   readonly firstIndex: number

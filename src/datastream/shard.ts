@@ -110,6 +110,8 @@ export class Shard {
     const next = (entries.at(-1)?.index ?? Math.max(index, this.log.firstIndex) - 1) + 1
     // The clock may have gone back, so an entry can be older than one before it.
     const visible = entries.filter((entry) => entry.arrivedAt >= horizon)
+    const sealed = visible.filter((entry) => entry.isSealed === true)
+    if (sealed.length > 0) await this.#cipher.learn(sealed.map(({ data }) => data as Buffer))
     return { records: visible.map((entry) => this.#toRecord(entry, this.#numberOf(entry))), next }
   }
 

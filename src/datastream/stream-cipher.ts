@@ -35,6 +35,8 @@ export class StreamCipher {
   readonly #masterKeys: MasterKeys
   readonly #stream: EpochMs
   readonly #keys = new Map<number, Buffer>()
+  /** Keys that are being unwrapped. */
+  readonly #learning = new Map<number, Promise<void>>()
   #current: DataKey | null = null
   #making: Promise<void> | null = null
   #sealed = 0
@@ -56,7 +58,7 @@ export class StreamCipher {
   /** On disk before anything is encrypted with it. */
   async #makeKey(keyId: string): Promise<void> {
     const key = randomBytes(32)
-    const row: DataKeyRow = { keyId, wrapped: this.#masterKeys.wrap(keyId, key) }
+    const row: DataKeyRow = { keyId, wrapped: await this.#masterKeys.wrap(keyId, key) }
     let number = 0
     while (this.#meta.get(dataKeyKey(this.#stream, number)) !== null) number += 1
     await this.#meta.commit({ puts: [{ key: dataKeyKey(this.#stream, number), value: row }] })
@@ -84,9 +86,33 @@ export class StreamCipher {
     return Buffer.concat([head, hidden])
   }
 
-  /** @throws `data-loss`/`RecordUndecipherable`, and what {@link MasterKeys.unwrap} throws */
+  /**
+   * Unwraps the data keys of what is about to be unsealed.
+   *
+   * @throws `data-loss`/`RecordUndecipherable`, and what {@link MasterKeys.unwrap} throws
+   */
+  async learn(sealed: readonly Buffer[]): Promise<void> {
+    const unknown = new Set(sealed.map(numberOf).filter((number) => !this.#keys.has(number)))
+    for (const number of unknown) {
+      const learning = this.#learning.get(number) ?? this.#learnKey(number)
+      this.#learning.set(number, learning)
+      await learning
+    }
+  }
+
+  async #learnKey(number: number): Promise<void> {
+    try {
+      const row = this.#meta.get<DataKeyRow>(dataKeyKey(this.#stream, number))
+      if (row === null) throw undecipherable(new Error(`there is no data key ${number}`))
+      this.#keys.set(number, await this.#masterKeys.unwrap(row.keyId, row.wrapped))
+    } finally {
+      this.#learning.delete(number)
+    }
+  }
+
+  /** After {@link learn}. @throws `data-loss`/`RecordUndecipherable` */
   unseal(shard: number, sealed: Buffer): { readonly key: string; readonly data: Buffer } {
-    const key = this.#keyOf(sealed.readUInt32BE(0))
+    const key = this.#keys.get(numberOf(sealed))!
     const nonce = sealed.subarray(NONCE_AT, TAG_AT)
     const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: 16 })
     decipher.setAAD(aadOf(shard))
@@ -101,16 +127,6 @@ export class StreamCipher {
     return { key: text.toString('utf8', 2, dataAt), data: text.subarray(dataAt) }
   }
 
-  #keyOf(number: number): Buffer {
-    const known = this.#keys.get(number)
-    if (known !== undefined) return known
-    const row = this.#meta.get<DataKeyRow>(dataKeyKey(this.#stream, number))
-    if (row === null) throw undecipherable(new Error(`there is no data key ${number}`))
-    const key = this.#masterKeys.unwrap(row.keyId, row.wrapped)
-    this.#keys.set(number, key)
-    return key
-  }
-
   /** Rows that go with the stream: without them its records are noise. */
   rowsToDelete(): readonly MetaKey[] {
     const keys: MetaKey[] = []
@@ -120,6 +136,11 @@ export class StreamCipher {
       keys.push(key)
     }
   }
+}
+
+/** Of the data key. */
+function numberOf(sealed: Buffer): number {
+  return sealed.readUInt32BE(0)
 }
 
 function aadOf(shard: number): Buffer {

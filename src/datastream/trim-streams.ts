@@ -4,7 +4,10 @@ import { toHorizon, type Shard } from './shard.ts'
 import { folderOfShard, type StoreParts } from './store-parts.ts'
 import { expiredShardBatch, shardGarbageGoneBatch } from './stream-rows.ts'
 
-/** Removes what has expired, every so often, until told to stop. Never rejects. */
+/**
+ * Removes what has expired, and accounts for what is left, at the start and every so often until told to
+ * stop. Never rejects.
+ */
 export async function trimForever(
   parts: StoreParts,
   streams: () => Iterable<OpenStream>,
@@ -12,6 +15,10 @@ export async function trimForever(
 ): Promise<void> {
   try {
     for (;;) {
+      for (const stream of streams()) {
+        signal.throwIfAborted()
+        await account(parts, stream)
+      }
       await parts.clock.sleep(parts.options.trimIntervalMs, signal)
       for (const stream of streams()) {
         signal.throwIfAborted()
@@ -21,6 +28,24 @@ export async function trimForever(
   } catch (error) {
     if (!signal.aborted) parts.log.error({ err: error }, 'trimming ended')
   }
+}
+
+async function account(parts: StoreParts, stream: OpenStream): Promise<void> {
+  try {
+    const bytes = await storedBytesOf(stream)
+    if (!stream.gone.signal.aborted) parts.measure.stored(stream, bytes)
+  } catch (error) {
+    if (stream.gone.signal.aborted) return
+    parts.log.warn({ stream: stream.row.name, err: error }, 'a stream could not be measured')
+  }
+}
+
+export async function storedBytesOf(stream: OpenStream): Promise<number> {
+  return stream.whileThere(async () => {
+    let bytes = 0
+    for (const { log } of stream.shards) bytes += await log.storedBytes()
+    return bytes
+  })
 }
 
 async function trim(parts: StoreParts, stream: OpenStream): Promise<void> {

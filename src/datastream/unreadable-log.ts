@@ -10,6 +10,7 @@ export function createUnreadableLog(reason: unknown): ShardLog {
     read: fail,
     seekTime: fail,
     trimBefore: fail,
+    storedBytes: () => Promise.resolve(0), // nobody can tell
     seal: fail,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }

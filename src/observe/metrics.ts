@@ -238,6 +238,11 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       'GetRecords calls over the read limits of their shard (ReadProvisionedThroughputExceeded)',
       ['stream'],
     ),
+    datastreamStoredBytes: gauge(
+      'kinora_datastream_stored_bytes',
+      'Bytes of the stream on the disk, measured once a minute',
+      ['stream'],
+    ),
     datastreamIteratorAgeMs: gauge(
       'kinora_datastream_iterator_age_milliseconds',
       'Age of the last record that GetRecords returned; 0: caught up (GetRecords.IteratorAgeMilliseconds)',

@@ -48,6 +48,25 @@ test('what is put is followed over a split, parents first', async () => {
   ])
 })
 
+test('what is encrypted on its way is noise to the service, and text to who has the key', async () => {
+  const { api, records } = await start()
+  const folder = await scratchDirectory()
+  const [file, other] = [join(folder, 'key'), join(folder, 'other')]
+  await writeFile(file, `${'0f'.repeat(32)}\n`)
+  await writeFile(other, 'f0'.repeat(32))
+  await records('put', 's', 'plain', '--key', 'k')
+  await records('put', 's', 'secret', '--key', 'k', '--encrypt', file)
+  const tail = async (...more: string[]) => {
+    const tailed = await records('tail', 's', '--from', 'oldest', '--once', '--json', ...more)
+    return tailed.map((line) => (JSON.parse(line) as { data: string }).data)
+  }
+
+  expect(await tail('--decrypt', file)).toEqual(['plain', 'secret'])
+  const stored = await api.dataStreams.newest('s', 1)
+  expect(Buffer.from(stored[0]!.data).includes('secret')).toBe(false)
+  await expect(tail('--decrypt', other)).rejects.toMatchObject({ code: 'KMSNotFoundException' })
+})
+
 test('a stream is described with its shards', async () => {
   const { api, records } = await start()
   await api.dataStreams.split('s', 'shardId-000000000000', (1n << 127n).toString())
@@ -55,7 +74,7 @@ test('a stream is described with its shards', async () => {
   expect(await records('describe', 's')).toEqual([
     [
       's  ACTIVE  PROVISIONED',
-      'retention 24 h, encryption NONE',
+      'retention 24 h, encryption NONE, 0.0 MiB stored',
       '  shardId-000000000000  closed',
       '  shardId-000000000001  open  from shardId-000000000000',
       '  shardId-000000000002  open  from shardId-000000000000',

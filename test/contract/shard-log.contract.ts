@@ -39,6 +39,22 @@ export function shardLogContract(name: string, start: () => Promise<ShardLogEngi
       await log.trimBefore(epochMs(1))
     })
 
+    test('tells what it takes on the disk, over a start, and less when it was trimmed', async () => {
+      expect(await log.storedBytes()).toBe(0)
+      const data = new Uint8Array(engine.trimUnitBytes)
+      await log.append([{ key: 'k', data, arrivedAt: epochMs(1) }])
+      const one = await log.storedBytes()
+      await log.append([{ key: 'k', data, arrivedAt: epochMs(2) }])
+      const two = await log.storedBytes()
+
+      expect(one).toBeGreaterThanOrEqual(data.length)
+      expect(two).toBeGreaterThanOrEqual(2 * data.length)
+      await reopen()
+      expect(await log.storedBytes()).toBe(two)
+      await log.trimBefore(epochMs(3))
+      expect(await log.storedBytes()).toBeLessThan(one)
+    })
+
     test('gives out consecutive indexes, batch by batch', async () => {
       expect(await log.append([entry('a', 1), entry('b', 1)])).toEqual({ first: 0, last: 1 })
       expect(await log.append([entry('c', 2)])).toEqual({ first: 2, last: 2 })

@@ -19,6 +19,8 @@ export const describeStreamSummary = defineOperation(
         ConsumerCount: service.dataStreams.consumers(name).list().length,
         MaxRecordSizeInKiB: settings.maxRecordKiB,
         ChannelCount: 0,
+        // The service's own has no such member; clients pass over what they do not know.
+        StoredBytes: await service.dataStreams.storedBytes(name),
         ...(settings.mode === 'ON_DEMAND' && { RecordDistributionStrategy: settings.distribution }),
         ...(settings.warmMiBps > 0 && { WarmThroughput: toWarmThroughput(name, service) }),
       },
