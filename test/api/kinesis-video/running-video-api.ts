@@ -46,6 +46,7 @@ export async function runKinesisVideoApi(
     [],
   )
   const cameras = new FakeCameras()
+  const limits = { maxStreams: 10_000, maxChannels: 10_000 }
   const pulls = untilTestEnds(
     startSources({ ...fixture.deps, sources, pullOf: () => cameras.pull, random: () => 0 }),
   )
@@ -67,7 +68,7 @@ export async function runKinesisVideoApi(
     control: {
       sessions: fixture.sessions,
       channels: await openChannelRegistry(meta, systemClock),
-      limits: { maxStreams: 10_000, maxChannels: 10_000 },
+      limits,
     },
     edgeConfigurations: createEdgeConfigurations(meta),
     secretOf: async (arn) => secrets.get(arn.slice(SECRET_ARN.length)) ?? null,
@@ -86,7 +87,7 @@ export async function runKinesisVideoApi(
     await api.close()
     await server.close(0)
   })
-  return { ...fixture, api, server, port: server.port, sources, cameras }
+  return { ...fixture, api, server, port: server.port, sources, cameras, limits }
 }
 
 export type Ack = {
