@@ -4,11 +4,23 @@ import { dirname, join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Page } from 'playwright-core'
 
-/** Adds a page with a video element and hls.js, as a site that embeds our streams would have. */
+/** Adds pages with a video element and a player, as a site that embeds our streams would have. */
 export function addPlayerPage(fastify: FastifyInstance): void {
-  const hlsJs = join(dirname(createRequire(import.meta.url).resolve('hls.js')), 'hls.min.js')
+  const { resolve } = createRequire(import.meta.url)
+  const hlsJs = join(dirname(resolve('hls.js')), 'hls.min.js')
+  const shaka = join(dirname(resolve('shaka-player')), 'shaka-player.compiled.js')
   fastify.get('/player/hls.js', (_, reply) =>
     reply.type('text/javascript').send(readFileSync(hlsJs)),
+  )
+  fastify.get('/player/shaka.js', (_, reply) =>
+    reply.type('text/javascript').send(readFileSync(shaka)),
+  )
+  fastify.get('/shaka', (_, reply) =>
+    reply
+      .type('text/html')
+      .send(
+        '<!doctype html><video muted width=320></video><script src="/player/shaka.js"></script>',
+      ),
   )
   fastify.get('/player', (_, reply) =>
     reply
@@ -37,6 +49,11 @@ export type PlayerReport = {
 /** Starts to play `url` on a player page. */
 export async function startPlaying(page: Page, url: string): Promise<void> {
   await page.evaluate(`(${PLAY})(${JSON.stringify(url)})`)
+}
+
+/** The same on a page of shaka-player; its report has no `playingDate`. */
+export async function startShaka(page: Page, url: string): Promise<void> {
+  await page.evaluate(`(${PLAY_WITH_SHAKA})(${JSON.stringify(url)})`)
 }
 
 export function report(page: Page): Promise<PlayerReport> {
@@ -81,5 +98,29 @@ const PLAY = `(url) => {
   })
   hls.loadSource(url)
   hls.attachMedia(video)
+  return video.play()
+}`
+
+const PLAY_WITH_SHAKA = `async (url) => {
+  const video = document.querySelector('video')
+  const fatal = [], errors = [], sizes = []
+  const player = new shaka.Player()
+  window.player = player
+  const describe = (error) => error.severity + ' ' + error.code + ' ' + JSON.stringify(error.data)
+  player.addEventListener('error', ({ detail }) =>
+    (detail.severity === 2 ? fatal : errors).push(describe(detail)))
+  video.addEventListener('resize', () => sizes.push(video.videoWidth + 'x' + video.videoHeight))
+  window.report = () => ({
+    currentTime: video.currentTime,
+    ended: video.ended,
+    size: [video.videoWidth, video.videoHeight],
+    sizes, fatal, errors,
+    buffered: [...Array(video.buffered.length).keys()].map((i) => [video.buffered.start(i), video.buffered.end(i)]),
+    playingDate: 0,
+    audioBytes: video.webkitAudioDecodedByteCount ?? 0,
+    videoFrames: video.getVideoPlaybackQuality().totalVideoFrames,
+  })
+  await player.attach(video)
+  try { await player.load(url) } catch (error) { fatal.push(describe(error)); return }
   return video.play()
 }`
