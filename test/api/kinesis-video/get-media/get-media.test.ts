@@ -1,6 +1,12 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import type { StartSelector } from '@aws-sdk/client-kinesis-video-media'
-import { describe, expect, test } from 'vitest'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { GetMediaCommand, type StartSelector } from '@aws-sdk/client-kinesis-video-media'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { trailingTags } from '../../../../src/api/kinesis-video/get-media/fragment-document.ts'
 import { MediaReaders } from '../../../../src/api/kinesis-video/index.ts'
 import {
@@ -12,8 +18,10 @@ import { epochMs } from '../../../../src/domain/time.ts'
 import { ElementId } from '../../../../src/media/matroska/element-id.ts'
 import { scanElements } from '../../../../src/media/matroska/scanner.ts'
 import { writeFragment, appendFragment } from '../../../support/archive-media.ts'
+import { demux } from '../../../playback/support/demux.ts'
+import { scratchDirectory } from '../../../support/scratch.ts'
 import { sharedMedia } from '../../../support/shared-media.ts'
-import { Producer, runKinesisVideoApi } from '../running-video-api.ts'
+import { ACCESS_KEY, Producer, runKinesisVideoApi } from '../running-video-api.ts'
 import {
   isWhole,
   mediaClient,
@@ -254,3 +262,203 @@ describe('the live tail', () => {
     expect(whole.subarray(0, growing.length).equals(growing)).toBe(true)
   })
 })
+
+describe('readers', () => {
+  const EARLIEST = { StartSelectorType: 'EARLIEST' } as const
+
+  test('get the same from one place on, however many there are', async () => {
+    const { read, archive, streamId, observed } = await runGetMedia({ maxReadersPerStream: 20 })
+    const readings = await Promise.all(Array.from({ length: 20 }, () => read(EARLIEST)))
+    await using writer = await archive.openWriter(streamId)
+    const written = []
+    for (let i = 0; i < 5; i++) {
+      written.push(await writeFragment(writer, { at: now + i * 2000, frameBytes: 5000 }))
+    }
+
+    const all = await Promise.all(readings.map((reading) => reading.reaching(5)))
+
+    const media = (document: Buffer) => digest(inParts(document).media)
+    for (const documents of all) {
+      expect(documents.map(numberOf)).toEqual(written.map(({ fragmentNumber }) => fragmentNumber))
+      expect(documents.map(media)).toEqual(all[0]!.map(media))
+    }
+    expect(await readersOf(observed)).toBe(20)
+  })
+
+  test('more than there may be are refused, and may come when others have left', async () => {
+    const { read, write, observed } = await runGetMedia({ maxReadersPerStream: 1 })
+    await write(1)
+    const first = await read(EARLIEST)
+    await first.reaching(1)
+
+    await expect(read(EARLIEST)).rejects.toMatchObject({
+      name: 'ConnectionLimitExceededException',
+      $metadata: { httpStatusCode: 400 },
+    })
+    first.leave()
+    await untilNoReader(observed)
+
+    expect(await (await read(EARLIEST)).reaching(1)).toHaveLength(1)
+  })
+
+  test('are told of the end when no media came for a while', async () => {
+    const { read, write } = await runGetMedia({ idleMs: 200 })
+    const written = await write(2)
+
+    const documents = await (await read(EARLIEST)).over()
+
+    expect(documents.map(numberOf)).toEqual(written.map(({ fragmentNumber }) => fragmentNumber))
+    expect(documents.map(isWhole)).toEqual([true, true])
+  })
+
+  test('are let go when the service stops, between two fragments or within one', async () => {
+    const { read, write, api, archive, streamId } = await runGetMedia()
+    await write(1)
+    const reading = await read(EARLIEST)
+    await reading.reaching(1)
+    const writer = await archive.openWriter(streamId)
+    await writeFragment(writer, { at: now })
+    await reading.reaching(2)
+    appendFragment(writer, { at: now + 2000 })
+    await reading.until((documents) => documents.length === 3)
+    await api.close()
+
+    expect((await reading.over()).map(isWhole)).toEqual([true, true, false])
+    await writer[Symbol.asyncDispose]()
+  })
+
+  test('that take nothing are cut loose, and others are not kept waiting', async () => {
+    const running = await runKinesisVideoApi(new Map(), { readerStallMs: 3_000 })
+    const { archive, streamId, port, observed } = running
+    const client = mediaClient(port)
+    await using writer = await archive.openWriter(streamId)
+    for (let i = 0; i < 16; i++) {
+      await writeFragment(writer, { at: now + i * 2000, frameBytes: 1 << 19 })
+    }
+    const answer = await client.send(
+      new GetMediaCommand({ StreamName: 'x', StartSelector: EARLIEST }),
+    )
+    const stalled = answer.Payload as unknown as Readable
+    onTestFinished(() => void stalled.destroy())
+
+    const other = await client.send(
+      new GetMediaCommand({ StreamName: 'x', StartSelector: EARLIEST }),
+    )
+    const prompt = other.Payload as unknown as Readable
+    onTestFinished(() => void prompt.destroy())
+    let received = 0
+    for await (const part of prompt as AsyncIterable<Buffer>) {
+      received += part.length
+      if (received > 16 * 5 * (1 << 19)) break
+    }
+    await untilNoReader(observed)
+    stalled.resume()
+
+    await expect(once(stalled, 'end')).rejects.toThrow(/aborted/)
+  })
+
+  test.each([
+    ['no such stream', { StreamName: 'y' }, 'ResourceNotFoundException', 404],
+    [
+      'an earlier stream of that name',
+      { StreamARN: 'arn:aws:kinesisvideo:us-west-2:123456789012:stream/x/1' },
+      'ResourceNotFoundException',
+      404,
+    ],
+    ['neither name nor ARN', {}, 'InvalidArgumentException', 400],
+  ])('of %s are refused', async (_rule, stream, name, httpStatusCode) => {
+    const { client } = await runGetMedia()
+
+    await expect(
+      client.send(new GetMediaCommand({ ...stream, StartSelector: EARLIEST })),
+    ).rejects.toMatchObject({ name, $metadata: { httpStatusCode } })
+  })
+
+  type Observed = Awaited<ReturnType<typeof runGetMedia>>['observed']
+
+  async function readersOf({ metrics }: Observed): Promise<number> {
+    const { values } = await metrics.getMediaReaders.get()
+    return values.reduce((sum, { value }) => sum + value, 0)
+  }
+
+  async function untilNoReader(observed: Observed): Promise<void> {
+    while ((await readersOf(observed)) > 0) {
+      await new Promise<void>((resolve) => setTimeout(resolve, 10))
+    }
+  }
+})
+
+const clip = sharedMedia('kvs_vogels_480.mkv')
+describe.skipIf(clip === null)('what was put', () => {
+  test('comes out as it went in, packet for packet, for FFmpeg', async () => {
+    const { port } = await runGetMedia()
+    const producer = await Producer.open(port, {
+      'x-amzn-fragment-timecode-type': 'RELATIVE',
+      'x-amzn-producer-start-timestamp': String(Math.floor(T / 1000)),
+    })
+    producer.end(readFileSync(clip!))
+    await producer.closed
+    const fragments = producer.acks.items.filter(({ EventType }) => EventType === 'PERSISTED')
+    const reading = await startReading(mediaClient(port), { StartSelectorType: 'EARLIEST' })
+    const documents = await reading.reaching(fragments.length)
+    const path = join(await scratchDirectory(), 'got.mkv')
+
+    const found = []
+    for (const document of documents) {
+      await writeFile(path, document)
+      found.push(...(await demux(path)).packets)
+    }
+
+    const { packets } = await demux(clip!)
+    const byTrack = (list: typeof packets, track: number) =>
+      list.filter(({ trackNumber }) => trackNumber === track).map(({ data }) => digest(data))
+    for (const track of [1, 2]) expect(byTrack(found, track)).toEqual(byTrack(packets, track))
+  })
+
+  test.skipIf(!hasBoto3())('comes out the same by boto3', async () => {
+    const { port } = await runGetMedia({ idleMs: 300 })
+    const producer = await Producer.open(port)
+    producer.end(readFileSync(clip!))
+    await producer.closed
+
+    const python = spawn(
+      'python3',
+      ['-c', BOTO3, `http://127.0.0.1:${port}`, ACCESS_KEY.accessKeyId, ACCESS_KEY.secretAccessKey],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const parts: Buffer[] = []
+    python.stdout.on('data', (part: Buffer) => parts.push(part))
+    const [code] = (await once(python, 'close')) as [number]
+
+    expect(code).toBe(0)
+    const reading = await startReading(mediaClient(port), { StartSelectorType: 'EARLIEST' })
+    const ours = await reading.over()
+    const theirs = toDocuments(Buffer.concat(parts))
+    const media = (document: Buffer) => digest(inParts(document).media)
+    expect(theirs.length).toBeGreaterThan(2)
+    expect(theirs.map(media)).toEqual(ours.map(media))
+    expect(theirs.every(isWhole)).toBe(true)
+  })
+})
+
+/** Bytes of this many compare far faster than by value. */
+function digest(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function hasBoto3(): boolean {
+  const { status } = spawnSync('python3', ['-c', 'import boto3'], { stdio: 'ignore' })
+  if (status !== 0) console.warn('skipped: boto3 is not installed')
+  return status === 0
+}
+
+/** Reads to the end, as documented for the SDK for Python. */
+const BOTO3 = `
+import boto3, sys
+url, key, secret = sys.argv[1:]
+client = boto3.client('kinesis-video-media', endpoint_url=url, region_name='us-west-2',
+                      aws_access_key_id=key, aws_secret_access_key=secret)
+answer = client.get_media(StreamName='x', StartSelector={'StartSelectorType': 'EARLIEST'})
+for chunk in answer['Payload'].iter_chunks(65536):
+    sys.stdout.buffer.write(chunk)
+`

@@ -36,7 +36,8 @@ export async function startReading(
 export class Reading {
   readonly contentType: string | undefined
   readonly #body: Readable
-  readonly #parts: Buffer[] = []
+  #bytes = Buffer.alloc(1 << 16)
+  #length = 0
   #isOver = false
   #failure: Error | null = null
   #watchers: (() => void)[] = []
@@ -45,7 +46,7 @@ export class Reading {
     this.contentType = contentType
     this.#body = body
     body.on('data', (part: Buffer) => {
-      this.#parts.push(part)
+      this.#add(part)
       this.#wake()
     })
     body.once('error', (error) => (this.#failure = error))
@@ -57,7 +58,7 @@ export class Reading {
   }
 
   get bytes(): Buffer {
-    return Buffer.concat(this.#parts)
+    return this.#bytes.subarray(0, this.#length)
   }
 
   /** Resolves when what has come says so. */
@@ -84,6 +85,13 @@ export class Reading {
 
   leave(): void {
     this.#body.destroy()
+  }
+
+  #add(part: Buffer): void {
+    while (this.#length + part.length > this.#bytes.length) {
+      this.#bytes = Buffer.concat([this.#bytes], 2 * this.#bytes.length)
+    }
+    this.#length += part.copy(this.#bytes, this.#length)
   }
 
   #wake(): void {
