@@ -21,7 +21,7 @@ import type { CallRates } from './call-rates.ts'
 import { toWireError } from './errors.ts'
 import { MediaAnswer, sendMedia } from './media-answer.ts'
 import type { KinesisVideoService } from './operation.ts'
-import { operations } from './operations.ts'
+import { operations, putMediaOperation } from './operations.ts'
 import { readPutMediaHeaders } from './put-media/put-media-headers.ts'
 import { putMedia } from './put-media/put-media.ts'
 import { createSessionServer } from './sessions/serve-sessions.ts'
@@ -80,7 +80,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
       ...{ audit, clock, api: 'kinesis-video', requestId },
     })
     try {
-      if (pathOf(request) === PUT_MEDIA) await answerPutMedia(request, response, told)
+      if (pathOf(request) === putMediaOperation.path) await answerPutMedia(request, response, told)
       else await answerOperation(request, response, told)
       metrics.httpRequests.inc({ edge: 'kinesis-video', status: '200' })
       told.end(200)
@@ -115,8 +115,8 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     response: HttpResponse,
     told: AuditedCall,
   ): Promise<void> {
-    told.operation = 'PutMedia'
-    const caller = verifier.verify(toSignedRequest(request), { kind: 'streamed' })
+    told.operation = putMediaOperation.name
+    const caller = verifier.verify(toSignedPutMedia(request), { kind: 'streamed' })
     told.caller = caller.accessKeyId
     const headers = readPutMediaHeaders(request)
     const { stream, createdAtMs } = headers
@@ -176,7 +176,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     handles: (request) => {
       if (sessionServer.handles(request)) return true
       const path = pathOf(request)
-      return request.method === 'POST' && (path === PUT_MEDIA || operations.has(path))
+      return request.method === 'POST' && (path === putMediaOperation.path || operations.has(path))
     },
     handle: (request, response) => {
       const { handle } = sessionServer.handles(request) ? sessionServer : { handle: answer }
@@ -191,7 +191,6 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
   }
 }
 
-const PUT_MEDIA = '/putMedia'
 const READER_STALL_MS = 30_000
 /** 50 tags of letters that a client spells with six bytes each, and the JSON around them. */
 const MAX_BODY_BYTES = 256 * 1024

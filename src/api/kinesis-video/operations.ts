@@ -94,6 +94,17 @@ export const operationsByApi = {
   'WebRTC storage': [joinStorageSession, joinStorageSessionAsViewer],
 } satisfies Readonly<Record<string, readonly Operation[]>>
 
+/** Its body has no end, so it is answered on its own: see put-media/. */
+export const putMediaOperation = {
+  name: 'PutMedia',
+  path: '/putMedia',
+  isAvailable: true,
+  differs:
+    'No end after 45 minutes, and no limits of rate or length but 50 MB a fragment. Timecodes that step ' +
+    'back and fragments without a frame of every track are taken; missing CodecPrivate is made out of ' +
+    'the media. Over TLS by HTTP/1.1 only.',
+} as const satisfies Partial<Operation>
+
 /** By path. */
 export const operations: ReadonlyMap<string, Operation> = new Map(
   Object.values(operationsByApi)
