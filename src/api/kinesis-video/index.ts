@@ -116,7 +116,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     told: AuditedCall,
   ): Promise<void> {
     told.operation = putMediaOperation.name
-    const caller = verifier.verify(toSignedPutMedia(request), { kind: 'streamed' })
+    const caller = verifier.verify(toSignedRequest(request), { kind: 'streamed' })
     told.caller = caller.accessKeyId
     const headers = readPutMediaHeaders(request)
     const { stream, createdAtMs } = headers
