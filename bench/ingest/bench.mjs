@@ -33,11 +33,11 @@ const OUTPUTS_PER_FFMPEG = 10
 /** A process's first seconds are its start; then this long for what it takes by itself. */
 const IDLE_MS = 4_000
 /** All are connected, their first fragments are stored, the code of Node's servers is compiled. */
-const WARM_UP_MS = 14_000
+const WARM_UP_MS = 25_000
 
 export async function run({ quick, note }) {
   const counts = quick ? [10] : [10, 30, 100]
-  const seconds = quick ? 6 : 15
+  const seconds = quick ? 6 : 20
   const rounds = quick ? 1 : 3
   const peers = [
     kinora,

@@ -1,27 +1,33 @@
 import type { Clock } from '../platform/clock.ts'
 
-/** A killed process loses under a second of media that arrived: this, and what a write takes. */
-export const FLUSH_INTERVAL_MS = 900
+/**
+ * A killed process loses under a second of media that arrived: this, what a write takes, and the time
+ * that a paced socket was not read.
+ */
+export const FLUSH_INTERVAL_MS = 800
 
 /**
  * A round takes writers up to this age: the longer, the fewer rounds and the earlier their writes. With
  * this a fragment of two seconds is written in three calls.
  */
-const JOIN_MS = FLUSH_INTERVAL_MS / 6
+const JOIN_MS = FLUSH_INTERVAL_MS / 8
 
 /** What has bytes that wait to be written. */
 export type Flushable = { flush(): void }
 
-type Round = { readonly begunMs: number; readonly writers: Set<Flushable> }
+type Round = {
+  readonly begunMs: number
+  readonly writers: Set<Flushable>
+  readonly over: AbortController
+}
 
 /**
- * Says when writers write what they gathered: together, five sixths of an interval to a whole one after the
- * first of it came, so that the writes of many streams end side by side and wake the event loop
+ * Says when writers write what they gathered: together, seven eighths of an interval to a whole one after
+ * the first of it came, so that the writes of many streams end side by side and wake the event loop
  * once, and a few timers serve them all.
  */
 export class FlushRounds implements Disposable {
   readonly #clock: Clock
-  readonly #stopping = new AbortController()
   readonly #roundOf = new Map<Flushable, Round>()
   /** The one that writers join, until it is too old for it. */
   #newest: Round | null = null
@@ -40,26 +46,35 @@ export class FlushRounds implements Disposable {
 
   /** Nothing waits any more. */
   leave(writer: Flushable): void {
-    this.#roundOf.get(writer)?.writers.delete(writer)
+    const round = this.#roundOf.get(writer)
+    if (round === undefined) return
     this.#roundOf.delete(writer)
+    round.writers.delete(writer)
+    if (round.writers.size === 0) this.#end(round)
   }
 
   /** Who still waits has to flush without it. */
   [Symbol.dispose](): void {
-    this.#stopping.abort()
+    for (const round of this.#roundOf.values()) this.#end(round)
   }
 
   #roundToJoin(): Round {
     const nowMs = this.#clock.monotonicMs()
     if (this.#newest !== null && nowMs - this.#newest.begunMs <= JOIN_MS) return this.#newest
-    const round: Round = { begunMs: nowMs, writers: new Set() }
+    const round: Round = { begunMs: nowMs, writers: new Set(), over: new AbortController() }
     this.#newest = round
-    this.#run(round).catch(() => undefined) // disposed
+    this.#run(round).catch(() => undefined) // it is over
     return round
   }
 
+  /** Nobody waits for it, and nobody joins it any more. */
+  #end(round: Round): void {
+    if (this.#newest === round) this.#newest = null
+    round.over.abort()
+  }
+
   async #run(round: Round): Promise<void> {
-    await this.#clock.sleep(FLUSH_INTERVAL_MS, this.#stopping.signal)
+    await this.#clock.sleep(FLUSH_INTERVAL_MS, round.over.signal)
     for (const writer of round.writers) writer.flush()
   }
 }

@@ -12,6 +12,7 @@ import { TLSSocket } from 'node:tls'
  */
 export class ReadPacer {
   #paused: PacedReader[] = []
+  #tickMs = MIN_TICK_MS
   #timer: NodeJS.Timeout | null = null
 
   /**
@@ -23,13 +24,14 @@ export class ReadPacer {
     reader.socket.pause()
     this.#paused.push(reader)
     // Not by the Clock: when bytes are fetched from the system is no time that anybody is told.
-    this.#timer ??= setTimeout(() => this.#tick(), TICK_MS)
+    this.#timer ??= setTimeout(() => this.#tick(), this.#tickMs)
   }
 
   #tick(): void {
     this.#timer = null
     const paused = this.#paused
     this.#paused = []
+    this.#tickMs = tickMsFor(paused.length)
     for (const { socket, mayRead } of paused) if (mayRead()) socket.resume()
   }
 }
@@ -47,7 +49,17 @@ export const PACED_HIGH_WATER_MARK = 1
  * Media is up to two of these late: what was read at one tick is handled at the next one. Far below
  * the second after which media reaches the disk.
  */
-const TICK_MS = 40
+const MIN_TICK_MS = 40
+const MAX_TICK_MS = 100
+
+/** Of all sockets of a server together, until the longest tick is reached. */
+const READS_PER_SECOND = 400
+
+/** Reading was half of what a stream costs: the more streams there are, the less often each is read. */
+export function tickMsFor(sockets: number): number {
+  const wantedMs = (sockets * 1000) / READS_PER_SECOND
+  return Math.min(Math.max(wantedMs, MIN_TICK_MS), MAX_TICK_MS)
+}
 
 /** A peer with so much in one read sends faster than ticks can take it: uploads, key frames. */
 const HURRY_BYTES = 32 * 1024

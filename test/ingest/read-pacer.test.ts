@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
-import { ReadPacer } from '../../src/ingest/read-pacer.ts'
+import { ReadPacer, tickMsFor } from '../../src/ingest/read-pacer.ts'
 
 const sockets: Socket[] = []
 const flowing = async () => {
@@ -37,4 +37,13 @@ test('what else holds a socket back keeps it past the tick', async () => {
   pacer.pace({ socket: other, mayRead: () => true }, 8)
   await once(other, 'resume')
   expect(held.isPaused()).toBe(true)
+})
+
+test.each([
+  { rule: 'of one stream is short, for what is watched live', sockets: 1, tickMs: 40 },
+  { rule: 'stays short for some', sockets: 16, tickMs: 40 },
+  { rule: 'grows with their number', sockets: 30, tickMs: 75 },
+  { rule: 'has a limit', sockets: 1000, tickMs: 100 },
+])('a tick $rule', ({ sockets, tickMs }) => {
+  expect(tickMsFor(sockets)).toBe(tickMs)
 })
