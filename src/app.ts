@@ -353,6 +353,11 @@ async function startParts(
     publicOrigin: config.publicUrl === null ? undefined : new URL(config.publicUrl).origin,
     edgeConfigurations: createEdgeConfigurations(meta),
     secretOf: createLocalSecrets(config.secrets),
+    putMediaLimits: {
+      maxTogether: config.putMedia.maxCallsPerStream,
+      maxTracks: config.putMedia.maxTracks,
+      maxFragmentBytes: config.putMedia.maxFragmentBytes,
+    },
     mediaReaders: new MediaReaders({
       maxReadersPerStream: config.getMedia.maxReadersPerStream,
       idleMs: config.getMedia.idleTimeoutMs,

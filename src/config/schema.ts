@@ -258,6 +258,20 @@ export const configSchema = Type.Object(
         description: 'Rate at which stored media is read again to find damage; 0: not at all.',
       }),
     }),
+    putMedia: section({
+      maxCallsPerStream: Type.Integer({
+        default: 5,
+        minimum: 1,
+        description:
+          'PutMedia calls of one stream at a time: producers open another before the last has drained.',
+      }),
+      maxTracks: Type.Integer({ default: 10, minimum: 1, maximum: 126 }),
+      maxFragmentBytes: Type.Integer({
+        default: 50_000_000,
+        minimum: 1_000_000,
+        maximum: 1_000_000_000,
+      }),
+    }),
     getMedia: section({
       maxReadersPerStream: Type.Integer({
         default: 1000,

@@ -12,4 +12,8 @@ export { LoginLimiter } from './login-limiter.ts'
 export { startRtspServer, type RtspServerDeps, type RtspServerOptions } from './rtsp/server.ts'
 export { UdpPortRange } from './rtsp/udp-ports.ts'
 export { toAcknowledgementLine, type Acknowledgement } from './put-media/acknowledgement.ts'
-export { PutMediaSession, type PutMediaRequest } from './put-media/put-media-session.ts'
+export {
+  PutMediaSession,
+  type PutMediaLimits,
+  type PutMediaRequest,
+} from './put-media/put-media-session.ts'

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { ServiceError } from '../../domain/errors.ts'
 import { epochMs } from '../../domain/time.ts'
-import type { IngestDeps, LiveSessions } from '../../ingest/index.ts'
+import type { IngestDeps, LiveSessions, PutMediaLimits } from '../../ingest/index.ts'
 import {
   circumstancesOf,
   createVerifier,
@@ -24,6 +24,7 @@ import type { KinesisVideoService } from './operation.ts'
 import { operations, putMediaOperation } from './operations.ts'
 import { readPutMediaHeaders } from './put-media/put-media-headers.ts'
 import { putMedia } from './put-media/put-media.ts'
+import { toSignedPutMedia } from './put-media/signed-put-media.ts'
 import { createSessionServer } from './sessions/serve-sessions.ts'
 import { toStreamArn } from './stream-reference.ts'
 
@@ -44,6 +45,7 @@ export type KinesisVideoApiParts = IngestDeps &
     readonly audit?: AuditLog
     /** Scheme, host and port of the configured `publicUrl`; absent: as each client came. */
     readonly publicOrigin?: string | undefined
+    readonly putMediaLimits?: PutMediaLimits
     /** A reader that takes nothing for so long is cut loose. */
     readonly readerStallMs?: number
   }
@@ -116,7 +118,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     told: AuditedCall,
   ): Promise<void> {
     told.operation = putMediaOperation.name
-    const caller = verifier.verify(toSignedRequest(request), { kind: 'streamed' })
+    const caller = verifier.verify(toSignedPutMedia(request), { kind: 'streamed' })
     told.caller = caller.accessKeyId
     const headers = readPutMediaHeaders(request)
     const { stream, createdAtMs } = headers

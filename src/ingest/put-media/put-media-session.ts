@@ -125,12 +125,19 @@ export class PutMediaSession {
   }
 }
 
-export type PutMediaRequest = {
+export type PutMediaRequest = PutMediaLimits & {
   readonly stream: string
   /** Address and port. */
   readonly peer: string
   /** What Timecodes count from: 0 for absolute ones. Milliseconds since 1970. */
   readonly producerStart: number
+  /** In order; not to be thrown from. */
+  readonly acknowledge: (acknowledgement: Acknowledgement) => void
+  /** Aborts when the producer is gone while the stream is being claimed. */
+  readonly signal?: AbortSignal
+}
+
+export type PutMediaLimits = {
   /** Default 10. */
   readonly maxTracks?: number
   /** Default 50 MB. */
@@ -139,10 +146,6 @@ export type PutMediaRequest = {
    * Calls of one stream at a time: a producer opens another one before the last has drained. Default 5.
    */
   readonly maxTogether?: number
-  /** In order; not to be thrown from. */
-  readonly acknowledge: (acknowledgement: Acknowledgement) => void
-  /** Aborts when the producer is gone while the stream is being claimed. */
-  readonly signal?: AbortSignal
 }
 
 const DEFAULT_MAX_TOGETHER = 5

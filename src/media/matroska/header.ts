@@ -1,5 +1,5 @@
 import { MalformedMediaError } from '../../domain/errors.ts'
-import type { Track } from '../../domain/track.ts'
+import { CODEC_AVC, type Track } from '../../domain/track.ts'
 import { ElementId, elementName } from './element-id.ts'
 import { FRAGMENT_NUMBER_TAG, TIMECODE_SCALE_NS } from './writer.ts'
 import { parseTags } from './tags.ts'
@@ -176,7 +176,7 @@ function readTrackEntry(bytes: Uint8Array, entry: ElementHead): TrackEntry {
     const { id, dataOffset, size } = child
     if (id === ElementId.TrackNumber) number = readUnsigned(bytes, child)
     else if (id === ElementId.TrackType) type = readUnsigned(bytes, child)
-    else if (id === ElementId.CodecId) codecId = readText(bytes, child)
+    else if (id === ElementId.CodecId) codecId = toCodecId(readText(bytes, child))
     else if (id === ElementId.CodecPrivate) {
       // A copy, because it outlives the bytes that it came in (and Buffer's slice would be none).
       codecPrivate = Uint8Array.from(bytes.subarray(dataOffset, dataOffset + size))
@@ -192,6 +192,11 @@ function readTrackEntry(bytes: Uint8Array, entry: ElementHead): TrackEntry {
   }
   const kind = type === 1 ? 'video' : type === 2 ? 'audio' : 'data'
   return { number, kind, codecId, codecPrivate, video, audio }
+}
+
+/** KVS PutMedia documents an ID for H.264 that Matroska does not have. */
+function toCodecId(text: string): string {
+  return text === 'V_MPEG/ISO/AVC' ? CODEC_AVC : text
 }
 
 function readVideo(bytes: Uint8Array, element: ElementHead): Track['video'] {

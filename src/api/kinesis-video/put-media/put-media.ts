@@ -6,6 +6,7 @@ import {
   type Acknowledgement,
   type IngestDeps,
   type LiveSessions,
+  type PutMediaLimits,
 } from '../../../ingest/index.ts'
 import type { HttpRequest, HttpResponse } from '../../http-server.ts'
 import type { PutMediaHeaders } from './put-media-headers.ts'
@@ -17,7 +18,7 @@ import type { PutMediaHeaders } from './put-media-headers.ts'
  * @throws ServiceError before the answer has begun; afterwards errors are acknowledged
  */
 export async function putMedia(
-  deps: IngestDeps & { readonly sessions: LiveSessions },
+  deps: IngestDeps & { readonly sessions: LiveSessions; readonly putMediaLimits?: PutMediaLimits },
   headers: PutMediaHeaders,
   request: HttpRequest,
   response: HttpResponse,
@@ -28,6 +29,7 @@ export async function putMedia(
   const gone = new AbortController()
   response.once('close', () => gone.abort(new Error('the producer is gone')))
   const session = await PutMediaSession.open(deps, {
+    ...deps.putMediaLimits,
     stream: headers.stream,
     producerStart: headers.producerStart,
     peer: `${request.socket.remoteAddress}:${request.socket.remotePort}`,
