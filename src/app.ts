@@ -372,6 +372,7 @@ async function startParts(
     dataStreams,
     ...awsAccess,
     iteratorKey: sealingKey,
+    quotas: config.dataStreams.quotas,
     region: config.aws.region,
     accountId: config.aws.accountId,
     ...observed,

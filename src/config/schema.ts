@@ -190,7 +190,7 @@ export const configSchema = Type.Object(
       quotas: Type.Union([Type.Literal('off'), Type.Literal('enforce')], {
         default: 'off',
         description:
-          'The quotas per day of Kinesis on resharding and mode changes: off or enforce.',
+          'The quotas of Kinesis on calls per second, changes per day and on-demand streams: off or enforce.',
       }),
       keys: Type.Array(
         Type.Object(

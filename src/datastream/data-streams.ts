@@ -17,8 +17,8 @@ export interface DataStreams extends AsyncDisposable {
   /**
    * Changes settings; what is absent stays.
    *
-   * @throws `limit-exceeded`/`LimitExceededException` when the mode was switched twice today and
-   *   quotas are enforced
+   * @throws `limit-exceeded`/`LimitExceededException` when quotas are enforced and this has been changed
+   *   too often today, or there are too many on-demand streams
    */
   update(name: string, change: { retentionHours?: number } & Partial<StreamChoices>): Promise<void>
   /** Names in order. */
@@ -51,6 +51,7 @@ export interface DataStreams extends AsyncDisposable {
     readonly openShards: number
     readonly maxShards: number
     readonly onDemandStreams: number
+    readonly maxOnDemandStreams: number
   }
   readonly account: AccountSettings
   /** Where an iterator of the given kind starts. Positions are plain values; the edge seals them. */

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { ServiceError } from '../domain/errors.ts'
 import type { EpochMs } from '../domain/time.ts'
 import { AccountSettings } from './account-settings.ts'
-import { countChange } from './count-changes.ts'
+import { countChange, toCountedKind } from './count-changes.ts'
 import type {
   DataStreamInfo,
   DataStreams,
@@ -58,6 +58,9 @@ import {
 import { Subscriptions } from './subscriptions.ts'
 import { TokenBucket } from '../platform/token-bucket.ts'
 import { storedBytesOf, trimForever } from './trim-streams.ts'
+
+/** Of the account, where quotas are enforced (KDS developer guide, "Quotas and limits"). */
+const MAX_ON_DEMAND_STREAMS = 50
 
 const DEFAULTS: DataStreamsOptions = {
   maxShards: 10_000,
@@ -132,6 +135,7 @@ class SegmentedDataStreams implements DataStreams {
     const { name, shardCount } = options
     if (this.#streams.has(name) || this.#busy.has(name)) throw nameTaken(name)
     this.#refuseShards(shardCount)
+    if (options.mode === 'ON_DEMAND') this.#refuseOnDemand()
     this.#busy.add(name)
     this.#shardsOnTheWay += shardCount
     try {
@@ -217,13 +221,23 @@ class SegmentedDataStreams implements DataStreams {
 
   async update(name: string, change: Parameters<DataStreams['update']>[1]): Promise<void> {
     const stream = this.#find(name)
-    if (change.encryption) await stream.cipher.use(change.encryption.keyId)
     const { row } = stream
-    const switches = change.mode !== undefined && change.mode !== row.mode
-    await this.#changeRow(stream, {
-      ...change,
-      ...(switches && { counted: this.#count(row, 'mode') }),
-    })
+    const kind = toCountedKind(row, change)
+    const counted = kind === null ? null : this.#count(row, kind)
+    if (kind === 'mode' && change.mode === 'ON_DEMAND') this.#refuseOnDemand()
+    if (change.encryption) await stream.cipher.use(change.encryption.keyId)
+    await this.#changeRow(stream, { ...change, ...(counted !== null && { counted }) })
+  }
+
+  #refuseOnDemand(): void {
+    if (this.#parts.options.quotas === 'off') return
+    const { onDemandStreams } = this.limits()
+    if (onDemandStreams < MAX_ON_DEMAND_STREAMS) return
+    throw new ServiceError(
+      'limit-exceeded',
+      'LimitExceededException',
+      `This request would exceed the on-demand stream limit for the account: ${MAX_ON_DEMAND_STREAMS}.`,
+    )
   }
 
   #count(row: StreamRow, kind: CountedChange['kind']): readonly CountedChange[] {
@@ -297,6 +311,7 @@ class SegmentedDataStreams implements DataStreams {
     return {
       openShards: this.#openShardCount(),
       maxShards: this.#parts.options.maxShards,
+      maxOnDemandStreams: MAX_ON_DEMAND_STREAMS,
       onDemandStreams: streams.filter(({ row }) => row.mode === 'ON_DEMAND').length,
     }
   }

@@ -35,7 +35,7 @@ export type DataStreamsOptions = {
    * Kinesis API's records and polls, and for subscriptions.
    */
   readonly capacity: 'enforce' | 'report' | 'off'
-  /** Whether to refuse what goes beyond the quotas per day of the service. */
+  /** Whether to refuse what goes beyond the quotas of the service on changes and on-demand streams. */
   readonly quotas: 'enforce' | 'off'
   readonly segment: Partial<SegmentLogOptions>
 }

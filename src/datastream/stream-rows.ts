@@ -28,7 +28,10 @@ export type StreamRow = StreamChoices & {
   readonly counted: readonly CountedChange[]
 }
 
-export type CountedChange = { readonly kind: 'mode' | 'shard-count'; readonly at: EpochMs }
+export type CountedChange = {
+  readonly kind: 'mode' | 'shard-count' | 'start-encryption' | 'stop-encryption'
+  readonly at: EpochMs
+}
 
 export type ShardRow = {
   readonly number: number

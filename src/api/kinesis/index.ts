@@ -19,6 +19,7 @@ import { EventStream } from './event-stream.ts'
 import type { KinesisService, Output } from './operation.ts'
 import { readRequest } from './read-request.ts'
 import { SharedRecords } from './render-records.ts'
+import { createCallRates } from './call-rates.ts'
 import { createBodyReader } from '../aws/request-body.ts'
 import { sendEventStream } from './send-event-stream.ts'
 import { createTokenSealer } from '../aws/sealed-token.ts'
@@ -28,6 +29,8 @@ export type KinesisApiParts = {
   readonly accessKeys: AccessKeys
   /** Hosts by which requests are taken without a signature; absent: every request is verified. */
   readonly openTo?: readonly string[] | undefined
+  /** Whether calls are limited as the service's own are. Default: off. */
+  readonly quotas?: 'enforce' | 'off'
   /** Default: every key may do everything. */
   readonly identityPolicies?: IdentityPolicies
   readonly audit?: AuditLog
@@ -79,6 +82,7 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
   }
   const verifier = createVerifier('kinesis', parts)
   const audit = parts.audit ?? noAuditLog
+  const rates = parts.quotas === 'enforce' ? createCallRates(parts) : null
   const bodies = createBodyReader({
     maxBytes: MAX_BODY_BYTES,
     maxBytesTogether: MAX_BODY_BYTES_TOGETHER,
@@ -114,6 +118,7 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
         service,
         identityOf,
       )
+      rates?.take(operation.name, resource.arn)
       const output = await operation.handle(input as never, { service, codec, caller, gone })
       return output instanceof EventStream
         ? { codec, stream: output }

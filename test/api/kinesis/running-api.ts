@@ -54,6 +54,7 @@ export async function runKinesisApi(
     accountId: ACCOUNT_ID,
     iteratorKey: randomBytes(32),
     identityPolicies,
+    ...(options.quotas !== undefined && { quotas: options.quotas }),
   })
   const server = await startHttpServer({
     host: '127.0.0.1',

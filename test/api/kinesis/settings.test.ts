@@ -89,7 +89,7 @@ describe('capacity mode', () => {
   })
 
   test('UpdateShardCount is called ten times a day where quotas hold', async () => {
-    const { client } = await withStream({ quotas: 'enforce' })
+    const { api, client } = await withStream({ quotas: 'enforce' })
     const scale = (TargetShardCount: number) =>
       client.send(
         new UpdateShardCountCommand({
@@ -98,7 +98,11 @@ describe('capacity mode', () => {
       )
     for (let i = 0; i < 10; i++) await scale(i % 2 === 0 ? 4 : 2)
 
-    await expect(scale(4)).rejects.toMatchObject({ name: 'LimitExceededException' })
+    api.clock.advance(1000) // the rate per second is not what refuses it
+    await expect(scale(4)).rejects.toMatchObject({
+      name: 'LimitExceededException',
+      message: expect.stringContaining('within 24 hours') as string,
+    })
   })
 
   test('AUTO distribution takes records without a key and spreads them evenly', async () => {
