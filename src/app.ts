@@ -63,6 +63,7 @@ import {
   createClips,
   createHls,
   createImages,
+  createLowLatencyHls,
   createPlayableAudio,
   createStreamingSessions,
 } from './playback/index.ts'
@@ -290,6 +291,7 @@ async function startParts(
   const images = keep(createImages({ archive, workers: config.archivedMedia.imageWorkers }))
   const playableAudio = keep(createPlayableAudio({ archive, metrics }))
   const hls = createHls({ archive, source: playableAudio, clock })
+  const lowLatency = createLowLatencyHls({ archive, source: playableAudio, clock })
   const accessKeys = config.auth.accessKeys.length > 0 ? config.auth.accessKeys : [credentials]
   const openHosts = ['localhost', '127.0.0.1', '[::1]', ...hostsOf(config)]
   const access = createAccess({
@@ -431,6 +433,7 @@ async function startParts(
   })
   registerPlayback(fastify, {
     hls,
+    lowLatency,
     images,
     registry,
     authorise: (request, streamName) => access.requirePlayback(request, streamName),
@@ -460,6 +463,7 @@ async function startParts(
       stopping = true
       kinesis.endStreams()
       await kinesisVideo.close()
+      await lowLatency[Symbol.asyncDispose]()
       await http.close(HTTP_GRACE_MS)
       await fastify.close()
     },

@@ -1,6 +1,13 @@
 export { createHls } from './hls/hls.ts'
 export type { ChildQuery, Hls, HlsOptions, LiveOptions, PlaybackRange } from './hls/hls.ts'
 export type { MediaSegment } from './hls/segment-reader.ts'
+export {
+  createLowLatencyHls,
+  type LowLatencyHls,
+  type LowLatencyOptions,
+  type LowLatencyRequest,
+  type PartPosition,
+} from './low-latency/index.ts'
 export type { SessionContainer, TrackChoice } from './hls/session-playlists.ts'
 export type { SessionRequest } from './session/open-session.ts'
 export { createStreamingSessions, type StreamingSessions } from './session/streaming-sessions.ts'

@@ -1,15 +1,17 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Log } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
-import type { Hls, Images } from '../../playback/index.ts'
+import type { Hls, Images, LowLatencyHls } from '../../playback/index.ts'
 import type { StreamRegistry } from '../../registry/index.ts'
 import { toPlaybackFailure } from './errors.ts'
 import { addHlsRoutes } from './hls-routes.ts'
 import { addImageRoutes } from './image-routes.ts'
+import { addLowLatencyRoutes } from './low-latency-routes.ts'
 
 /** The viewers' edge: HLS and still images of the registered streams. docs/ref/hls.md. */
 export type PlaybackOptions = {
   readonly hls: Hls
+  readonly lowLatency: LowLatencyHls
   readonly images: Images
   readonly registry: StreamRegistry
   readonly metrics: Metrics
@@ -24,6 +26,7 @@ export function registerPlayback(fastify: FastifyInstance, options: PlaybackOpti
   void fastify.register((scope, _, done) => {
     addHooks(scope, options)
     addHlsRoutes(scope, options)
+    addLowLatencyRoutes(scope, options)
     addImageRoutes(scope, options)
     done()
   })

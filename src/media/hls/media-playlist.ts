@@ -11,6 +11,23 @@ export type MediaPlaylist = {
   /** Whole and final (VOD), a window that goes on, or such a window that has reached its end. */
   readonly kind: 'vod' | 'live' | 'ended'
   readonly segments: readonly PlaylistSegment[]
+  readonly lowLatency?: LowLatency
+}
+
+/** What players need to follow a live playlist by parts (draft-pantos-hls-rfc8216bis §6.2.5.2). */
+export type LowLatency = {
+  readonly partTargetMs: number
+  /** The segment that grows: its parts so far; of its other facts only those that come before them. */
+  readonly growing: PlaylistSegment | null
+  /** The part that comes next; `null`: not known. */
+  readonly nextPartUri: string | null
+}
+
+/** A part of a segment, §4.4.4.9. */
+export type PlaylistPart = {
+  readonly uri: string
+  readonly durationMs: number
+  readonly isIndependent: boolean
 }
 
 export type PlaylistSegment = {
@@ -25,6 +42,8 @@ export type PlaylistSegment = {
   readonly initUri: string | null
   /** There is no such media, and players do not ask for it (draft-pantos-hls-rfc8216bis §4.4.4.7). */
   readonly gap?: boolean
+  /** Of a segment near the end of a playlist with low latency. */
+  readonly parts?: readonly PlaylistPart[]
 }
 
 /**
@@ -37,8 +56,9 @@ export type PlaylistSegment = {
 export function toMediaPlaylist(playlist: MediaPlaylist): string {
   const lines = [
     '#EXTM3U',
-    `#EXT-X-VERSION:${toVersion(playlist.segments)}`,
+    `#EXT-X-VERSION:${toVersion(playlist)}`,
     `#EXT-X-TARGETDURATION:${playlist.targetDurationS}`,
+    ...toServerControl(playlist),
     `#EXT-X-MEDIA-SEQUENCE:${playlist.mediaSequence}`,
     `#EXT-X-DISCONTINUITY-SEQUENCE:${playlist.discontinuitySequence}`,
   ]
@@ -47,8 +67,12 @@ export function toMediaPlaylist(playlist: MediaPlaylist): string {
     lines.push('#EXT-X-INDEPENDENT-SEGMENTS')
   }
 
+  const growing = playlist.lowLatency?.growing ?? null
   let initUri: string | null = null
-  for (const [i, segment] of playlist.segments.entries()) {
+  for (const [i, segment] of [
+    ...playlist.segments,
+    ...(growing === null ? [] : [growing]),
+  ].entries()) {
     if (i > 0 && segment.discontinuity) lines.push('#EXT-X-DISCONTINUITY')
     if (segment.initUri !== null && segment.initUri !== initUri) {
       lines.push(`#EXT-X-MAP:URI="${segment.initUri}"`)
@@ -58,14 +82,43 @@ export function toMediaPlaylist(playlist: MediaPlaylist): string {
       lines.push(`#EXT-X-PROGRAM-DATE-TIME:${new Date(segment.startsAt).toISOString()}`)
     }
     if (segment.gap === true) lines.push('#EXT-X-GAP')
-    lines.push(`#EXTINF:${(segment.durationMs / 1000).toFixed(3)},`, segment.uri)
+    lines.push(...(segment.parts ?? []).map(toPartTag))
+    if (segment === growing) continue
+    lines.push(`#EXTINF:${toSeconds(segment.durationMs)},`, segment.uri)
   }
+  const nextPartUri = playlist.lowLatency?.nextPartUri ?? null
+  if (nextPartUri !== null) lines.push(`#EXT-X-PRELOAD-HINT:TYPE=PART,URI="${nextPartUri}"`)
   if (playlist.kind !== 'live') lines.push('#EXT-X-ENDLIST')
   return `${lines.join('\n')}\n`
 }
 
-/** RFC 8216bis §8: durations with fractions 3; EXT-X-MAP 6, but players of fMP4 expect 7; gaps 8. */
-function toVersion(segments: readonly PlaylistSegment[]): number {
+/**
+ * §4.4.3.7 and §4.4.3.8. Players keep three parts, or three segments, away from the end: what §4.4.3.8
+ * recommends.
+ */
+function toServerControl({ lowLatency, targetDurationS }: MediaPlaylist): readonly string[] {
+  if (lowLatency === undefined) return []
+  const { partTargetMs } = lowLatency
+  return [
+    `#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=${toSeconds(3 * partTargetMs)},HOLD-BACK=${toSeconds(3000 * targetDurationS)}`,
+    `#EXT-X-PART-INF:PART-TARGET=${toSeconds(partTargetMs)}`,
+  ]
+}
+
+function toPartTag({ uri, durationMs, isIndependent }: PlaylistPart): string {
+  const independent = isIndependent ? ',INDEPENDENT=YES' : ''
+  return `#EXT-X-PART:DURATION=${toSeconds(durationMs)},URI="${uri}"${independent}`
+}
+
+function toSeconds(ms: number): string {
+  return (ms / 1000).toFixed(3)
+}
+
+/**
+ * RFC 8216bis §8: durations with fractions 3; EXT-X-MAP 6, but players of fMP4 expect 7; gaps 8. Parts
+ * need none: who does not know them skips them (§8, "EXT-X-SKIP" alone asks for 9).
+ */
+function toVersion({ segments }: MediaPlaylist): number {
   if (segments.some((segment) => segment.gap === true)) return 8
   return segments.some((segment) => segment.initUri !== null) ? 7 : 3
 }

@@ -3,7 +3,8 @@ import { ServiceError } from '../../domain/errors.ts'
 import { parseFragmentNumber, toFragmentNumber, type Fragment } from '../../domain/fragment.ts'
 import type { Track } from '../../domain/track.ts'
 import type { SegmentTrack } from '../../media/fmp4/media-segment.ts'
-import { toSamples } from '../../media/matroska/scanner.ts'
+import type { TimedRun } from '../../media/fmp4/sample-timing.ts'
+import { toSamples, type StoredSample } from '../../media/matroska/scanner.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { BytePool } from '../../platform/byte-pool.ts'
 import { WorkerThread } from '../../platform/worker-thread.ts'
@@ -12,7 +13,7 @@ import { ByteCache } from '../byte-cache.ts'
 import { continues } from '../hls/segment-list.ts'
 import { toWallTimes } from '../wall-times.ts'
 import { AAC_FRAME_TICKS, type AacSound, type SoundBlock, type SoundCall } from './sound-call.ts'
-import { toAudioSource, toPlayedTracks, transcodedOf } from './source-sound.ts'
+import { toAac, toAudioSource, toPlayedTracks, transcodedOf } from './source-sound.ts'
 
 /**
  * Reads fragments as players get them: sound that browsers and MP4 do not carry (G.711 and what else
@@ -39,6 +40,18 @@ export interface FragmentSource {
    *   `unavailable`/`WorkerCrashed`. Sound that cannot be decoded is no error: it is silent.
    */
   read(fragment: Fragment, memory?: BytePool): Promise<PlayableFragment>
+  /**
+   * Sound that is not stored yet: the run of the last list of samples, as far as its blocks are known;
+   * with more samples it goes on and what was there stays as it was. The others lead to it.
+   *
+   * @param tracks of the header
+   * @param fragments samples of the track that `toPlayed` describes anew, at wall times
+   * @returns `null` when nothing is transcoded, or nothing came of it
+   */
+  transcode(
+    tracks: readonly Track[],
+    fragments: readonly (readonly StoredSample[])[],
+  ): Promise<TimedRun | null>
 }
 
 export type PlayableFragment = StoredFragment & {
@@ -61,6 +74,7 @@ export function storedFragments(archive: Archive): FragmentSource {
   return {
     toPlayed: (tracks) => tracks,
     read: (fragment, memory) => archive.read(fragment, memory),
+    transcode: () => Promise.resolve(null),
   }
 }
 
@@ -123,33 +137,49 @@ class TranscodedAudio implements PlayableAudio {
     }
   }
 
+  async transcode(
+    tracks: readonly Track[],
+    fragments: readonly (readonly StoredSample[])[],
+  ): Promise<TimedRun | null> {
+    const track = transcodedOf(tracks)
+    if (track === null || fragments.at(-1)!.length === 0) return null
+    const filled = fragments.filter((samples) => samples.length > 0)
+    try {
+      return await this.#transcode(track, filled.map(toBlocks))
+    } catch (error) {
+      if (error instanceof ServiceError) return null // counted; a part without sound is heard later
+      throw error
+    }
+  }
+
   async #make(fragment: Fragment, stored: StoredFragment, track: Track): Promise<SegmentTrack> {
-    const aac = toPlayedTracks(stored.tracks).find(({ number }) => number === track.number)!
-    const silence: SegmentTrack = { track: aac, baseDecodeTime: 0, samples: [] }
+    const aac = toAac(track)
     // Taken at once: the caller may give the stored bytes away while the worker is busy.
-    const blocks = toBlocks(fragment, stored, track)
+    const blocks = toBlocks(soundSamples(fragment, stored, track))
+    const silence: SegmentTrack = { track: aac, baseDecodeTime: 0, samples: [] }
     if (blocks.length === 0) return silence
     const leading = await this.#leadingTo(fragment, track)
     try {
-      const sound = await this.#worker.call(
-        {
-          source: toAudioSource(track)!,
-          sampleRateHz: aac.audio!.sampleRateHz,
-          fragments: [...leading, blocks],
-        },
-        new AbortController().signal,
-      )
-      this.#metrics.playbackTranscodedSeconds.inc(
-        (sound.blocks.length * AAC_FRAME_TICKS) / aac.audio!.sampleRateHz,
-      )
-      return { track: aac, ...toRun(sound) }
+      return { track: aac, ...(await this.#transcode(track, [...leading, blocks])) }
     } catch (error) {
       const isUndecodable = error instanceof ServiceError && error.kind === 'malformed-media'
-      this.#metrics.playbackTranscodeFailures.inc({
-        reason: error instanceof ServiceError ? error.code : 'InternalFailure',
-      })
       if (!isUndecodable) throw error
       return silence
+    }
+  }
+
+  async #transcode(track: Track, fragments: readonly (readonly SoundBlock[])[]): Promise<TimedRun> {
+    const { sampleRateHz } = toAac(track).audio!
+    const call = { source: toAudioSource(track)!, sampleRateHz, fragments }
+    try {
+      const sound = await this.#worker.call(call, new AbortController().signal)
+      const seconds = (sound.blocks.length * AAC_FRAME_TICKS) / sampleRateHz
+      this.#metrics.playbackTranscodedSeconds.inc(seconds)
+      return toRun(sound)
+    } catch (error) {
+      const reason = error instanceof ServiceError ? error.code : 'InternalFailure'
+      this.#metrics.playbackTranscodeFailures.inc({ reason })
+      throw error
     }
   }
 
@@ -179,25 +209,45 @@ class TranscodedAudio implements PlayableAudio {
 
   /** `null` when it has no such sound, or cannot be read. */
   async #readBlocks(fragment: Fragment, track: Track): Promise<readonly SoundBlock[] | null> {
-    let stored: StoredFragment
-    try {
-      stored = await this.#archive.read(fragment)
-    } catch (error) {
-      if (error instanceof ServiceError) return null
-      throw error
-    }
-    const same = transcodedOf(stored.tracks)
-    if (same === null || toKey(same) !== toKey(track)) return null
-    const blocks = toBlocks(fragment, stored, same)
-    return blocks.length === 0 ? null : blocks
+    const samples = await readSound(this.#archive, fragment, track)
+    return samples === null ? null : toBlocks(samples)
   }
 }
 
-function toBlocks(fragment: Fragment, stored: StoredFragment, track: Track): readonly SoundBlock[] {
+/**
+ * The stored sound of a fragment at wall times, if it can lead to that of `track`; `null` when it has no
+ * such sound, or cannot be read.
+ */
+export async function readSound(
+  archive: Pick<Archive, 'read'>,
+  fragment: Fragment,
+  track: Track,
+): Promise<readonly StoredSample[] | null> {
+  let stored: StoredFragment
+  try {
+    stored = await archive.read(fragment)
+  } catch (error) {
+    if (error instanceof ServiceError) return null
+    throw error
+  }
+  const same = transcodedOf(stored.tracks)
+  if (same === null || toKey(same) !== toKey(track)) return null
+  const samples = soundSamples(fragment, stored, same)
+  return samples.length === 0 ? null : samples
+}
+
+function soundSamples(
+  fragment: Fragment,
+  stored: StoredFragment,
+  { number }: Track,
+): readonly StoredSample[] {
   const samples = toWallTimes(toSamples(stored.bytes, stored.tracks), fragment.producerTimestamp)
-  return samples
-    .filter(({ trackNumber }) => trackNumber === track.number)
-    .map(({ ptsMs, data }) => ({ ptsMs, data: new Uint8Array(data) }))
+  return samples.filter(({ trackNumber }) => trackNumber === number)
+}
+
+/** Copies: what is sent to a thread is sent with all of its buffer. */
+function toBlocks(samples: readonly StoredSample[]): readonly SoundBlock[] {
+  return samples.map(({ ptsMs, data }) => ({ ptsMs, data: new Uint8Array(data) }))
 }
 
 function toRun({ baseDecodeTime, blocks }: AacSound) {

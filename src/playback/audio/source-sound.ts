@@ -98,7 +98,8 @@ function toPcmDecoder(codecId: string, bitDepth: number): Decoder | null {
   return { decoder: `pcm_s${bitDepth}${order}`, bitsPerCodedSample: bitDepth, extradata: NONE }
 }
 
-function toAac(track: Track): Track {
+/** The AAC that a track is transcoded to, under its number. */
+export function toAac(track: Track): Track {
   const { sampleRateHz, channels } = track.audio!
   const aacRateHz = toAacSampleRate(sampleRateHz)
   return {

@@ -7,7 +7,12 @@ import { epochMs } from '../../../src/domain/time.ts'
 import { silentLog } from '../../../src/observe/log.ts'
 import { createMetrics, type Metrics } from '../../../src/observe/metrics.ts'
 import { systemClock, type Clock } from '../../../src/platform/clock.ts'
-import { createHls, createPlayableAudio, type Images } from '../../../src/playback/index.ts'
+import {
+  createHls,
+  createLowLatencyHls,
+  createPlayableAudio,
+  type Images,
+} from '../../../src/playback/index.ts'
 import {
   STREAM_DEFAULTS,
   type StreamInfo,
@@ -33,9 +38,11 @@ export async function servePlayback(options: {
   const { archive, streamId, clock = systemClock, authorise = () => undefined } = options
   const metrics = createMetrics()
   const audio = createPlayableAudio({ archive, metrics })
+  const lowLatency = createLowLatencyHls({ archive, source: audio, clock })
   const server = fastify({ routerOptions: { maxParamLength: 256 } })
   registerPlayback(server, {
     hls: createHls({ archive, source: audio, clock }),
+    lowLatency,
     images: noImages,
     registry: oneStream(streamId),
     metrics,
@@ -49,6 +56,7 @@ export async function servePlayback(options: {
     metrics,
     baseUrl: `${address}/streams/camera/hls/`,
     async [Symbol.asyncDispose]() {
+      await lowLatency[Symbol.asyncDispose]()
       await server.close()
       await audio[Symbol.asyncDispose]()
     },
