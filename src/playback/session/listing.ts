@@ -1,5 +1,4 @@
 import type { Fragment } from '../../domain/fragment.ts'
-import { toTargetDuration } from '../../media/hls/media-playlist.ts'
 import { startOf } from '../fragment-pages.ts'
 import type { ChunkFormat } from '../hls/chunk-formats.ts'
 import { continues, endOf, GAP_MS } from '../hls/segment-list.ts'
@@ -152,9 +151,14 @@ export function newestOf(
   return entries.slice(start)
 }
 
+/**
+ * RFC 8216 §4.3.3.1: no duration, rounded, is longer; §6.2.1: it does not change, and so grows only
+ * where the other rule leaves no choice.
+ */
 export function targetDurationOf(
   { start }: StreamingSession,
   entries: readonly ListedFragment[],
 ): number {
-  return Math.max(start.targetDurationS, toTargetDuration(entries))
+  const longestMs = entries.reduce((longest, { durationMs }) => Math.max(longest, durationMs), 0)
+  return Math.max(start.targetDurationS, Math.round(longestMs / 1000))
 }

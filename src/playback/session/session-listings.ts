@@ -229,7 +229,8 @@ class MovingListing {
 
 const MAX_RELEASED_AT_ONCE = 200
 
-/** The highest that fragments with this counter may have; their order is the counter's. */
+/** Behind fragments with this counter, whose order it is; `null`: behind none. */
 function toNumber(counter: number) {
+  if (counter <= 0) return null
   return toFragmentNumber({ counter, serverTimestamp: epochMs(0), random28: 0 })
 }

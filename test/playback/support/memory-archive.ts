@@ -59,7 +59,10 @@ export class MemoryArchive implements Archive {
     streamId: StreamId,
     range: { by: 'producer' | 'server'; from: EpochMs; to: EpochMs; limit: number },
   ): Promise<readonly Fragment[]> {
+    const by = range.by === 'producer' ? 'producerTimestamp' : 'serverTimestamp'
+    const lengthOf = (f: Fragment) => (range.by === 'producer' ? f.durationMs : f.arrivalSpanMs)
     const isReplaced = (f: Fragment) =>
+      range.by === 'producer' &&
       this.#fragments.some(
         (g) =>
           g.streamId === f.streamId &&
@@ -67,9 +70,9 @@ export class MemoryArchive implements Archive {
           g.fragmentNumber > f.fragmentNumber,
       )
     return this.#fragments
-      .filter((f) => f.streamId === streamId && f.producerTimestamp < range.to && !isReplaced(f))
-      .filter((f) => f.producerTimestamp + f.durationMs > range.from)
-      .sort((a, b) => a.producerTimestamp - b.producerTimestamp)
+      .filter((f) => f.streamId === streamId && f[by] < range.to && !isReplaced(f))
+      .filter((f) => f[by] + lengthOf(f) > range.from)
+      .sort((a, b) => a[by] - b[by])
       .slice(0, range.limit)
   }
 
