@@ -87,7 +87,9 @@ describe('G.711 over twenty fragments', () => {
       RATE,
     ).subarray(RATE)
     const jumps = heard.map((value, i) => Math.abs(value - (heard[i - 1] ?? value)))
-    expect(jumps.reduce((a, b) => Math.max(a, b))).toBeLessThan(0.5 * ((2 * Math.PI * 440) / RATE) * 1.35)
+    expect(jumps.reduce((a, b) => Math.max(a, b))).toBeLessThan(
+      0.5 * ((2 * Math.PI * 440) / RATE) * 1.35,
+    )
     expect(
       sounds.slice(1).every((sound, i) => {
         const before = sounds[i]!
