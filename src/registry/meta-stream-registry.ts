@@ -40,6 +40,8 @@ class MetaStreamRegistry implements StreamRegistry {
   readonly #rows: NamedRows<StreamRow>
   readonly #clock: Clock
   readonly #names = new Map<string, string>()
+  /** In order of the name; made anew after a change. */
+  #list: readonly StreamInfo[] | null = null
 
   constructor(rows: NamedRows<StreamRow>, clock: Clock) {
     this.#rows = rows
@@ -48,7 +50,9 @@ class MetaStreamRegistry implements StreamRegistry {
   }
 
   list(): readonly StreamInfo[] {
-    return [...this.#rows.values()].map(toStreamInfo).toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    return (this.#list ??= [...this.#rows.values()]
+      .map(toStreamInfo)
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1)))
   }
 
   find(name: string): StreamInfo | null {
@@ -93,6 +97,7 @@ class MetaStreamRegistry implements StreamRegistry {
       throw new ServiceError('conflict', 'StreamExists', `A stream named ${name} exists already.`)
     }
     this.#names.set(row.streamId, name)
+    this.#list = null
     return { info: toStreamInfo(row), publishKey }
   }
 
@@ -103,6 +108,7 @@ class MetaStreamRegistry implements StreamRegistry {
     const row = await this.#rows.change(name, (current) =>
       changed(current, typeof change === 'function' ? change(toStreamInfo(current)) : change),
     )
+    this.#list = null
     return toStreamInfo(found(row, name))
   }
 
@@ -112,6 +118,7 @@ class MetaStreamRegistry implements StreamRegistry {
     const check = (row: StreamRow) => void found(row.streamId === streamId ? row : null, name)
     if (!(await this.#rows.remove(name, check))) throw notFound(name)
     this.#names.delete(streamId)
+    this.#list = null
   }
 
   acceptsPublishKey(name: string, key: string): boolean {

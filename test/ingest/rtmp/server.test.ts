@@ -236,6 +236,17 @@ describe('a publisher', () => {
     expect(await stored()).toHaveLength(2)
   })
 
+  test('is left when its stream is removed under it', async () => {
+    const { port, sessions, archive, streamId, event } = await startFixture()
+    const client = await RtmpClient.publishing(port, NAME)
+    sendTwoGops(client)
+    await event('fragmentPersisted')
+    await sessions.whileClosed(streamId, () => archive.remove(streamId))
+    await client.closed
+
+    await event('sessionEnded', { reason: 'stream-removed' })
+  })
+
   test('that reconnects at once is not refused for its own last fragment', async () => {
     const { port, event, events } = await startFixture()
     for (let i = 0; i < 3; i++) {

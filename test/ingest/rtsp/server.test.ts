@@ -59,6 +59,17 @@ describe('a publisher', () => {
     expect(await storedIndexes(fixture)).toEqual([0, 1, 2])
   })
 
+  test('is left when its stream is removed under it', async () => {
+    const { port, sessions, archive, streamId, event } = await startFixture()
+    const client = await RtspTestClient.publishing(port, urlOf(port))
+    client.sendKeyFrames(6)
+    await event('fragmentPersisted')
+    await sessions.whileClosed(streamId, () => archive.remove(streamId))
+    await client.closed
+
+    await event('sessionEnded', { reason: 'stream-removed' })
+  })
+
   test('may pause and go on; what it sends meanwhile is not stored', async () => {
     const fixture = await startFixture()
     const url = urlOf(fixture.port)

@@ -436,6 +436,18 @@ describe('DeleteStream', () => {
     next.breakOff()
   })
 
+  test('leaves its camera, and forgets where it was', async () => {
+    const { client, streamArn, sources, cameras, registry } = await runControl()
+    await sources.create({ stream: 'x', url: 'rtsp://camera.test/live' })
+    const call = await cameras.call('x')
+    await call.publish()
+    await client.send(new DeleteStreamCommand({ StreamARN: streamArn() }))
+    await registry.create({ name: 'x', retentionHours: 1 })
+
+    expect(cameras.active).toBe(0)
+    expect(sources.list()).toEqual([])
+  })
+
   test('of two at once, one deletes', async () => {
     const { client, registry } = await runControl()
     const StreamARN = `${ARN}/x/${registry.get('x').createdAt}`
