@@ -12,6 +12,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   media: ['domain'],
   platform: ['domain'],
   config: ['domain', 'platform'],
+  client: ['domain', 'media', 'platform'],
   observe: ['domain', 'platform'],
   registry: BASE,
   archive: [...BASE, 'media'],

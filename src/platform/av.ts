@@ -7,6 +7,7 @@ export { VideoDecoder, type CodedSample, type DecodedFrame } from './av/video-de
 export { rgb24Picture, type Picture } from './av/picture.ts'
 export { TensorScaler, type Placement, type TensorLayout } from './av/tensor-scaler.ts'
 export { toRgb24, type Rgb24Image } from './av/rgb24-image.ts'
+export { remuxToMatroska, type RemuxOptions } from './av/remux-matroska.ts'
 export { openMediaFile, type MediaFile, type MediaFileSample } from './av/media-file.ts'
 export { AudioDecoder, type AudioSource, type DecodedSound } from './av/audio-decoder.ts'
 export {
