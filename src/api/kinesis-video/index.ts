@@ -106,8 +106,9 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
       response.statusCode = status
       response.setHeader('x-amzn-ErrorType', type)
       response.setHeader('content-type', 'application/json')
-      // The body is not read, so no request can follow it.
-      if (request.httpVersionMajor === 1) response.setHeader('connection', 'close')
+      // No request can follow a body that is not read.
+      const isUnread = request.httpVersionMajor === 1 && !request.complete
+      if (isUnread) response.setHeader('connection', 'close')
       response.end(JSON.stringify(body))
     }
   }

@@ -10,6 +10,7 @@ describe('an error', () => {
     expect(answer.body).toEqual({ Message: 'The requested stream is not found or not active.' })
     expect(answer.headers['x-amzn-requestid']).toMatch(/^[0-9a-f-]{36}$/)
     expect(answer.headers['content-type']).toBe('application/json')
+    expect(answer.headers.connection).toBe('keep-alive') // a producer asks CreateStream next
   })
 
   test('of constraints names every one that failed', async () => {
@@ -101,6 +102,7 @@ describe('a body', () => {
     const answer = await call('/tagStream', { StreamName: 'x', Tags: { k: 'v'.repeat(262_144) } })
 
     expect(answer).toMatchObject({ status: 400, type: 'ClientLimitExceededException' })
+    expect(answer.headers.connection).toBe('close')
   })
 })
 
