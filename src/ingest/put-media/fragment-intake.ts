@@ -1,6 +1,6 @@
 import type { FragmentWriter } from '../../archive/index.ts'
 import type { Fragment, FragmentNumber } from '../../domain/fragment.ts'
-import { epochMs, type EpochMs } from '../../domain/time.ts'
+import { epochMs, rescaleTicks, type EpochMs } from '../../domain/time.ts'
 import type { Track } from '../../domain/track.ts'
 import type { StreamEvent } from '../../media/matroska/stream-reader.ts'
 import { concat } from '../../media/matroska/writer.ts'
@@ -105,7 +105,7 @@ export class FragmentIntake implements Turn {
     arrivedAt: EpochMs,
   ): void {
     this.finish()
-    const producerMs = Math.floor(this.#limits.producerStart + this.#toMs(timecode))
+    const producerMs = this.#limits.producerStart + this.#toMs(timecode)
     if (producerMs < 0 || producerMs > LATEST_MS) {
       const message = `Timecode ${timecode} is at ${producerMs} ms`
       throw new PutMediaError('INVALID_PRODUCER_TIMESTAMP', message)
@@ -142,8 +142,8 @@ export class FragmentIntake implements Turn {
       this.gop.note(open.producerTimestamp + relativeMs, block.isKey, continues)
     }
     const bytes = header.take(block)
-    const endMs = Math.ceil(open.producerTimestamp + relativeMs)
-    open.producerEnd = epochMs(Math.max(open.producerEnd, endMs))
+    const blockMs = open.producerTimestamp + relativeMs
+    open.producerEnd = epochMs(Math.max(open.producerEnd, blockMs))
     open.startsWithKey ??= block.isKey
     // Parameter sets that the header lacks come with the track's first frame, or not at all.
     if (open.number === null && header.isSettled) this.#beginInArchive(open, arrivedAt)
@@ -224,8 +224,9 @@ export class FragmentIntake implements Turn {
     return gapMs > MAX_GAP_MS || gapMs < -MAX_OVERLAP_MS
   }
 
+  /** Exact: an absolute Timecode in nanoseconds is beyond 2^53. */
   #toMs(ticks: number): number {
-    return (ticks * this.#header!.timecodeScaleNs) / 1_000_000
+    return rescaleTicks(ticks, 1_000_000, this.#header!.timecodeScaleNs)
   }
 }
 
