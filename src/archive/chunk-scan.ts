@@ -301,6 +301,8 @@ class FileWindow {
   readonly #file: ChunkStoreFile
   #start = 0
   #bytes: Uint8Array = new Uint8Array(0)
+  /** For every window of the usual length. */
+  readonly #memory = Buffer.allocUnsafeSlow(WINDOW_BYTES)
 
   constructor(file: ChunkStoreFile, fileBytes: number) {
     this.#file = file
@@ -311,7 +313,10 @@ class FileWindow {
   async view(offset: number, length: number): Promise<Uint8Array> {
     const end = Math.min(offset + length, this.fileBytes)
     if (offset < this.#start || end > this.#start + this.#bytes.length) {
-      this.#bytes = await this.#file.read(offset, Math.max(WINDOW_BYTES, length))
+      const isUsual = length <= WINDOW_BYTES
+      this.#bytes = isUsual
+        ? await this.#file.read(offset, WINDOW_BYTES, this.#memory)
+        : await this.#file.read(offset, length)
       this.#start = offset
     }
     return this.#bytes.subarray(offset - this.#start, Math.max(end - this.#start, 0))
