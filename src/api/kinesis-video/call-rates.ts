@@ -35,6 +35,24 @@ export const DOCUMENTED_RATES: readonly CallRate[] = [
     { operations: [name], per: 'account', callsPerSecond: Infinity },
     { operations: [name], per: 'stream', callsPerSecond: 25 },
   ]),
+  // What a session's URLs lead to is limited by session.
+  ...[
+    { names: ['GetMP4MediaFragment', 'GetTSFragment'], callsPerSecond: 20 },
+    {
+      names: [
+        'GetHLSMasterPlaylist',
+        'GetHLSMediaPlaylist',
+        'GetDASHManifest',
+        'GetMP4InitFragment',
+      ],
+      callsPerSecond: 5,
+    },
+  ].flatMap(({ names, callsPerSecond }) =>
+    names.flatMap((name): CallRate[] => [
+      { operations: [name], per: 'account', callsPerSecond: Infinity },
+      { operations: [name], per: 'stream', callsPerSecond },
+    ]),
+  ),
 ]
 
 /** A call beyond them is counted and refused: `limit-exceeded`/`ClientLimitExceededException`. */

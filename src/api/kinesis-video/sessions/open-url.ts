@@ -37,7 +37,7 @@ export async function openSessionUrl(
     const token = toSessionToken(service.sealer, {
       ...{ protocol, container, session, stream: info },
       accessKeyId: caller.accessKeyId,
-      expiresAt: session.madeAt + expiresS * 1000,
+      expiresAt: service.clock.now() + expiresS * 1000,
     })
     return `${origin}${path}?SessionToken=${token}`
   })
