@@ -462,6 +462,33 @@ describe('DeleteStream', () => {
   })
 })
 
+test.each([
+  { hours: 24, last: 'PERSISTED' },
+  { hours: 0, last: 'RECEIVED' },
+])('an official producer finds its way to a stream of $hours hours', async ({ hours, last }) => {
+  const { port, call } = await runControl()
+  const ask = (path: string, input: object) => call(path, input, 'localhost') // without the port
+  const described = await ask('/describeStream', { StreamName: 'new' })
+  const created = await ask('/createStream', {
+    ...{ DeviceName: 'd', StreamName: 'new', MediaType: 'video/h264', KmsKeyId: 'k' },
+    DataRetentionInHours: hours,
+  })
+  const { StreamARN } = created.body
+  const tagged = await ask('/tagStream', { StreamARN, Tags: { piece: 'of it' } })
+  const again = await ask('/describeStream', { StreamName: 'new' })
+  const found = await ask('/getDataEndpoint', { StreamName: 'new', APIName: 'PUT_MEDIA' })
+  const producer = await Producer.open(port, { 'x-amzn-stream-name': 'new' })
+  producer.end(twoFragments())
+  await producer.closed
+
+  expect(described.status).toBe(404)
+  expect([created, tagged, again, found].map(({ status }) => status)).toEqual([200, 200, 200, 200])
+  expect(again.body).toMatchObject({ StreamInfo: { Status: 'ACTIVE', StreamARN } })
+  expect(found.body).toEqual({ DataEndpoint: `http://localhost:${port}` })
+  expect(producer.acks.items.at(-1)).toMatchObject({ EventType: last })
+  expect(producer.acks.items.filter((ack) => ack.EventType === 'ERROR')).toEqual([])
+})
+
 test('a limit of streams is told', async () => {
   const { client, registry, limits } = await runControl()
   limits.maxStreams = 2
