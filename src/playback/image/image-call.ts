@@ -18,7 +18,7 @@ export type ImageCall = {
   /** Presentation times of the wanted frames, as their samples have them; rising, at least one. */
   readonly frames: readonly number[]
   readonly style: ImageStyle
-  /** Of all images; the first that goes beyond it is the last that is made. */
+  /** Of all images. The one that goes beyond it is made, and what is in work beside it. */
   readonly maxBytes: number
 }
 

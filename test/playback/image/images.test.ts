@@ -196,6 +196,61 @@ describe('the image', () => {
   })
 })
 
+describe('several instants', () => {
+  const style = {
+    format: 'png',
+    quality: 80,
+    size: { widthPx: null, heightPx: null, limit: 'none' },
+  } as const
+  const never = new AbortController().signal
+  const instants = [100, 200, 300, 2500, 2600].map((ms) => START_MS + ms)
+
+  test('end where the bytes are full, after one at least, and go on from there', async () => {
+    const ask = async (from: number, maxBytes: number) => {
+      const own = createImages({ archive: temporary.archive, workers: 1 }) // with nothing kept
+      const question = { by: 'producer', instants: instants.slice(from), style, maxBytes } as const
+      const results = await own.imagesAt(CAMERA, question, never)
+      await own[Symbol.asyncDispose]()
+      return results
+    }
+    const timesOf = (results: Awaited<ReturnType<typeof ask>>) =>
+      results.map(({ image }) => image!.frameTimestamp)
+
+    const whole = await ask(0, 1e9)
+    const few = await ask(0, 1)
+    const rest = await ask(few.length, 1e9)
+
+    expect(whole).toHaveLength(5)
+    expect(few).toHaveLength(2) // the second is encoded beside the first
+    expect([...timesOf(few), ...timesOf(rest)]).toEqual(timesOf(whole))
+  })
+
+  test('in one frame get one image', async () => {
+    const own = createImages({ archive: temporary.archive, workers: 1 })
+    const results = await own.imagesAt(
+      CAMERA,
+      {
+        by: 'producer',
+        instants: [0, 1, 2].map((ms) => START_MS + 500 + ms),
+        style,
+        maxBytes: 1e9,
+      },
+      never,
+    )
+    await own[Symbol.asyncDispose]()
+
+    expect(new Set(results.map(({ image }) => image!.bytes)).size).toBe(1)
+  })
+
+  test('a caller who is gone gets nothing more', async () => {
+    const question = { by: 'producer', instants, style, maxBytes: 1e9 } as const
+
+    await expect(
+      images.imagesAt(CAMERA, question, AbortSignal.abort(new Error('gone'))),
+    ).rejects.toThrow('gone')
+  })
+})
+
 describe('trouble', () => {
   test('media that cannot be decoded is malformed', async () => {
     const streamId = toStreamId('broken', 1)

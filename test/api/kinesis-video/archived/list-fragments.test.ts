@@ -153,6 +153,28 @@ describe('ListFragments', () => {
     expect(listed).toEqual(numbersOf(stored))
   })
 
+  test('asks for a page and no more, however long the range', async () => {
+    const { client, archive, start } = await runWithSeconds(30)
+    const limits: number[] = []
+    const list = archive.list.bind(archive)
+    archive.list = (streamId, range) => {
+      limits.push(range.limit)
+      return list(streamId, range)
+    }
+
+    const { Fragments, NextToken } = await client.send(
+      new ListFragmentsCommand({
+        StreamName: 'x',
+        MaxResults: 5,
+        FragmentSelector: between(0, start + 3_600_000),
+      }),
+    )
+    await client.send(new ListFragmentsCommand({ StreamName: 'x', MaxResults: 5, NextToken }))
+
+    expect(Fragments).toHaveLength(5)
+    expect(limits).toEqual([6, 6, 6]) // the second page begins with what was the last of the first
+  })
+
   test('a stream without an archive has none', async () => {
     const { client, registry } = await runArchivedMedia()
     await registry.update('x', { retentionHours: 0 })
