@@ -4,7 +4,6 @@ import type { EpochMs } from '../domain/time.ts'
 import type { MetaBatch, MetaKey, MetaRange, MetaStore } from '../platform/meta-store.ts'
 import {
   chunkKey,
-  fromTimeKey,
   gapKeys,
   gapPrefix,
   MAX_TIMESTAMP_MS,
@@ -18,6 +17,7 @@ import {
 import type { ChunkSpan, ClockName, ClockRange, TimeSpan } from './chunk-span.ts'
 import { growEvicted, type GapMark, type GapRecord, type OpenGap } from './gap-mark.ts'
 import { MAX_FRAGMENTS_PER_CHUNK } from './rotation.ts'
+import { lengthClassesOf, overlappingRows, type TimeRow } from './time-rows.ts'
 
 /** A chunk in the catalogue. Its row is on disk before its file is created. */
 export type ChunkRow = {
@@ -154,21 +154,9 @@ export class Catalogue {
   }
 
   /** Finished chunks that overlap the span by a clock, in order of their beginning. */
-  async *chunksByTime(
-    streamId: StreamId,
-    by: ClockName,
-    span: TimeSpan,
-  ): AsyncGenerator<{ readonly firstCounter: number; readonly from: number }> {
-    const prefix = ['archive', by, streamId]
-    const searches: AsyncIterator<TimeRow>[] = []
-    for (const lengthClass of await this.#timeClasses(streamId, by)) {
-      searches.push(this.#overlapping(prefix, lengthClass, span))
-    }
-    try {
-      for await (const row of mergeByFrom(searches)) yield row
-    } finally {
-      for (const search of searches) await search.return?.()
-    }
+  async *chunksByTime(streamId: StreamId, by: ClockName, span: TimeSpan): AsyncGenerator<TimeRow> {
+    const classes = await this.#timeClasses(streamId, by)
+    yield* overlappingRows(this.#meta, ['archive', by, streamId], { classes, span })
   }
 
   /**
@@ -342,7 +330,7 @@ export class Catalogue {
   async gapMarks(streamId: StreamId, range: ClockRange): Promise<readonly GapMark[]> {
     const marks: GapMark[] = []
     const prefix = gapPrefix(streamId, range.by)
-    for (const lengthClass of await this.#lengthClasses(prefix)) {
+    for (const lengthClass of await lengthClassesOf(this.#meta, prefix)) {
       const rows = { prefix: [...prefix, lengthClass], ...toKeyRange(lengthClass, range) }
       for await (const { value } of this.#meta.entries<GapMark>(rows)) {
         if (value[range.by].to > range.from) marks.push(value)
@@ -553,34 +541,9 @@ export class Catalogue {
 
   /** The classes of a stream's chunks; looked for where its row is of an older version. */
   async #timeClasses(streamId: StreamId, by: ClockName): Promise<readonly number[]> {
-    return this.stream(streamId).classes?.[by] ?? this.#lengthClasses(['archive', by, streamId])
-  }
-
-  /** The classes that occur, each found by one seek. */
-  async #lengthClasses(prefix: MetaKey): Promise<readonly number[]> {
-    const classes: number[] = []
-    for (let next: number | null = 0; next !== null;) {
-      const range = { prefix, from: [next], limit: 1 }
-      next = null
-      for await (const { key } of this.#meta.entries(range)) {
-        const found = key[prefix.length] as number
-        classes.push(found)
-        next = found + 1
-      }
-    }
-    return classes
-  }
-
-  async *#overlapping(
-    prefix: MetaKey,
-    lengthClass: number,
-    span: TimeSpan,
-  ): AsyncGenerator<TimeRow> {
-    const range = { prefix: [...prefix, lengthClass], ...toKeyRange(lengthClass, span) }
-    for await (const { key, value: to } of this.#meta.entries<number>(range)) {
-      if (to <= span.from) continue
-      yield { from: fromTimeKey(key.at(-2) as number), firstCounter: key.at(-1) as number }
-    }
+    return (
+      this.stream(streamId).classes?.[by] ?? lengthClassesOf(this.#meta, ['archive', by, streamId])
+    )
   }
 }
 
@@ -590,8 +553,6 @@ const CLOCKS = ['server', 'producer'] as const satisfies readonly ClockName[]
 const RESET_BATCH = 1000
 
 type StreamChange = Omit<MetaBatch, 'conditions'> & { readonly stream: StreamRow }
-
-type TimeRow = { readonly from: number; readonly firstCounter: number }
 
 function planGaps(streamId: StreamId, { closed, open }: GapRecord): Omit<MetaBatch, 'conditions'> {
   const openKey = ['archive', 'gap', streamId]
@@ -614,20 +575,4 @@ function withClasses(stream: StreamRow, span: ChunkSpan): StreamRow {
 
 function withGaps(stream: StreamRow, added: number): StreamRow {
   return { ...stream, gaps: Math.max((stream.gaps ?? 0) + added, 0) }
-}
-
-async function* mergeByFrom(searches: readonly AsyncIterator<TimeRow>[]): AsyncGenerator<TimeRow> {
-  const heads = await Promise.all(searches.map((search) => search.next()))
-  for (;;) {
-    let least = -1
-    for (const [i, head] of heads.entries()) {
-      if (head.done === true) continue
-      const best = least < 0 ? undefined : heads[least]!
-      if (best?.done !== false || head.value.from < best.value.from) least = i
-    }
-    const next = heads[least]
-    if (next === undefined || next.done === true) return
-    yield next.value
-    heads[least] = await searches[least]!.next()
-  }
 }
