@@ -131,6 +131,20 @@ describe('GetMediaForFragmentList', () => {
     expect(refused).toMatchObject({ name: 'ClientLimitExceededException', status: 400 })
   })
 
+  test('an answer during which the service stops is broken off, and never looks whole', async () => {
+    const { api, client, stored } = await runStored()
+    const { Payload } = await client.send(
+      new GetMediaForFragmentListCommand({
+        StreamName: 'x',
+        Fragments: new Array<string>(1000).fill(stored[0]!.fragmentNumber),
+      }),
+    )
+
+    await api.close()
+
+    await expect(Payload!.transformToByteArray()).rejects.toThrow(/aborted/)
+  })
+
   test.each([
     { rule: 'no numbers', Fragments: [], message: /at 'fragments'.*greater than or equal to 1/ },
     {
