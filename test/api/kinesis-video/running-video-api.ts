@@ -62,7 +62,10 @@ export async function runKinesisVideoApi(
         }),
     }),
     images: untilTestEnds(createImages({ archive: fixture.archive, workers: 1 })),
-    streaming: createStreamingSessions({ archive: fixture.archive, clock: systemClock }),
+    streaming: createStreamingSessions({
+      archive: fixture.archive,
+      clock: replace.clock ?? systemClock,
+    }),
     archivedCalls: new CallLimit(100),
     sealer: createTokenSealer(Buffer.alloc(32, 9)),
     control: {
