@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs'
+import { clipCommand } from './cli/clip.ts'
 import { configCommand } from './cli/config.ts'
 import { UsageError, type Command } from './cli/command.ts'
 import { demoCommand } from './cli/demo.ts'
 import { fsckCommand } from './cli/fsck.ts'
+import { getCommand } from './cli/get.ts'
 import { holdCommand } from './cli/hold.ts'
 import { modelCommand } from './cli/model.ts'
+import { putCommand } from './cli/put.ts'
 import { recordsCommand } from './cli/records.ts'
 import { serveCommand } from './cli/serve.ts'
 import { sourcesCommand } from './cli/sources.ts'
@@ -18,6 +21,9 @@ const COMMANDS: readonly Command[] = [
   demoCommand,
   streamsCommand,
   sourcesCommand,
+  putCommand,
+  getCommand,
+  clipCommand,
   holdCommand,
   recordsCommand,
   modelCommand,

@@ -93,9 +93,9 @@ async function upload(
 ): Promise<void> {
   await untilContinue(outgoing, closed)
   while (!closed.aborted) {
-    const { done, value } = await media.next()
-    if (done === true) break
-    if (!outgoing.write(value)) await once(outgoing, 'drain', { signal: closed }).catch(ignore)
+    const next: IteratorResult<Uint8Array, unknown> = await media.next()
+    if (next.done === true) break
+    if (!outgoing.write(next.value)) await once(outgoing, 'drain', { signal: closed }).catch(ignore)
   }
   if (closed.aborted) await media.return?.()
   else outgoing.end()

@@ -60,7 +60,7 @@ export async function answerTo(outgoing: ClientRequest): Promise<IncomingMessage
   try {
     ;[response] = (await once(outgoing, 'response')) as [IncomingMessage]
   } catch (error) {
-    const message = `No service answers at ${outgoing.protocol}//${outgoing.host}.`
+    const message = `No service answers at ${outgoing.protocol}//${String(outgoing.getHeader('host'))}.`
     throw new ServiceError('unavailable', 'ServiceUnreachable', message, { cause: error })
   }
   if (response.statusCode === 200) return response
