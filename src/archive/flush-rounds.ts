@@ -50,27 +50,25 @@ export class FlushRounds implements Disposable {
     if (round === undefined) return
     this.#roundOf.delete(writer)
     round.writers.delete(writer)
-    if (round.writers.size === 0) this.#end(round)
+    // The newest may be joined again: writers that end many fragments a second make no round for each.
+    if (round.writers.size === 0 && round !== this.#newest) round.over.abort()
   }
 
   /** Who still waits has to flush without it. */
   [Symbol.dispose](): void {
-    for (const round of this.#roundOf.values()) this.#end(round)
+    this.#newest?.over.abort()
+    for (const round of this.#roundOf.values()) round.over.abort()
   }
 
   #roundToJoin(): Round {
     const nowMs = this.#clock.monotonicMs()
-    if (this.#newest !== null && nowMs - this.#newest.begunMs <= JOIN_MS) return this.#newest
+    const newest = this.#newest
+    if (newest !== null && nowMs - newest.begunMs <= JOIN_MS) return newest
+    if (newest?.writers.size === 0) newest.over.abort()
     const round: Round = { begunMs: nowMs, writers: new Set(), over: new AbortController() }
     this.#newest = round
     this.#run(round).catch(() => undefined) // it is over
     return round
-  }
-
-  /** Nobody waits for it, and nobody joins it any more. */
-  #end(round: Round): void {
-    if (this.#newest === round) this.#newest = null
-    round.over.abort()
   }
 
   async #run(round: Round): Promise<void> {
