@@ -102,7 +102,7 @@ export const putMediaOperation = {
   differs:
     'No end after 45 minutes, and no limits of rate or length but 50 MB a fragment. Timecodes that step ' +
     'back and fragments without a frame of every track are taken; missing CodecPrivate is made out of ' +
-    'the media. Over TLS by HTTP/1.1 only.',
+    'the media. Calls of one stream may overlap.',
 } as const satisfies Partial<Operation>
 
 /** By path. */
