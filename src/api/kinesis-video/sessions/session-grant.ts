@@ -57,10 +57,18 @@ export function openSessionToken(
   token: string,
 ): SessionGrant {
   const content = token.length > MAX_LENGTH ? null : openContent(service.sealer, token)
-  if (content === null) throw refused('InvalidSessionToken', 'The session token is not valid.')
+  if (content === null) {
+    throw new ServiceError(
+      'permission-denied',
+      'InvalidSessionToken',
+      'The session token is not valid.',
+    )
+  }
   const [name, createdAt, accessKeyId, madeAt, lifeMs, words, marks, ...numbers] = content
   const expiresAt = madeAt + lifeMs
-  if (service.clock.now() >= expiresAt) throw refused('SessionExpired', 'The session has expired.')
+  if (service.clock.now() >= expiresAt) {
+    throw new ServiceError('permission-denied', 'SessionExpired', 'The session has expired.')
+  }
   const stream = service.registry.find(name)
   if (stream === null || stream.createdAt !== createdAt) {
     throw new ServiceError(
@@ -126,8 +134,4 @@ function openContent(sealer: TokenSealer, token: string): TokenContent | null {
   const base64 = text.replace(/-/g, '+').replace(/_/g, '/')
   const padding = '='.repeat((4 - (base64.length % 4)) % 4)
   return sealer.open(PURPOSE, base64 + padding) as TokenContent | null // sealed: ours, and whole
-}
-
-function refused(code: string, message: string): ServiceError {
-  return new ServiceError('permission-denied', code, message)
 }
