@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Archive } from '../../../src/archive/index.ts'
 import type { StreamId } from '../../../src/domain/stream.ts'
-import { createClips, type ClipLimits, type ClipRange } from '../../../src/playback/index.ts'
+import { createClips, type ClipRange, type ClipsOptions } from '../../../src/playback/index.ts'
 import { scratchDirectory } from '../../support/scratch.ts'
 import { demux, type DemuxedFile, type DemuxedPacket } from '../support/demux.ts'
 
@@ -26,12 +26,12 @@ export async function makeClip(
   archive: Archive,
   streamId: StreamId,
   range: Partial<ClipRange> = {},
-  limits?: ClipLimits,
+  options: Pick<ClipsOptions, 'limits' | 'source'> = {},
 ): Promise<MadeClip> {
   const leftOut: string[] = []
   const clips = createClips({
     archive,
-    ...(limits === undefined ? {} : { limits }),
+    ...options,
     onLeftOut: ({ fragmentNumber }) => leftOut.push(fragmentNumber),
   })
   const wanted: ClipRange = { by: 'producer', from: 0, to: CLIP_START_MS * 2, ...range }

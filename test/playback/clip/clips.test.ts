@@ -134,7 +134,7 @@ describe('a clip', () => {
       startMs: START_MS,
     })
 
-    const clip = await makeClip(temporary.archive, streamId, {}, limits)
+    const clip = await makeClip(temporary.archive, streamId, {}, { limits })
 
     expect(clip.durationMs).toBe(fragments * 2000)
     expect((await clip.demuxed()).packets.filter(({ isKey }) => isKey)).toHaveLength(fragments)
