@@ -3,7 +3,7 @@
 // the length is read.
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { signRequest } from '../../dist/api/auth/sign-request.js'
+import { signRequest } from '../../dist/platform/sigv4/sign-request.js'
 
 export const BENCH_KEY = {
   accessKeyId: 'AKIDBENCHBENCHBENCH1',

@@ -1,6 +1,4 @@
-import { rm } from 'node:fs/promises'
 import { ServiceError } from '../domain/errors.ts'
-import type { EpochMs } from '../domain/time.ts'
 import { AccountSettings } from './account-settings.ts'
 import { countChange, toCountedKind } from './count-changes.ts'
 import type {
@@ -19,9 +17,8 @@ import type {
 } from './data-streams.ts'
 import { MasterKeys } from './master-keys.ts'
 import { Measure } from './measure.ts'
-import { peakKey, watchTraffic } from './on-demand.ts'
+import { watchTraffic } from './on-demand.ts'
 import type { OnDemandStep } from './plan-on-demand.ts'
-import { nodeDisk } from './log-disk.ts'
 import { OpenStream } from './open-stream.ts'
 import { PartialPutError } from './partial-put-error.ts'
 import { planMerge, planSplit, planUniformScaling } from './plan-reshard.ts'
@@ -32,8 +29,6 @@ import { beingChanged, reshard } from './reshard.ts'
 import { toHorizon, toShardId } from './shard.ts'
 import { READ_BYTES_PER_SECOND } from './shard-capacity.ts'
 import {
-  folderOf,
-  folderOfShard,
   openShards,
   type DataStreamsOptions,
   type DataStreamsParts,
@@ -42,25 +37,15 @@ import {
 import { StreamCipher } from './stream-cipher.ts'
 import { StreamConsumers, type StreamConsumer } from './stream-consumers.ts'
 import {
-  creationBatch,
-  deletionBatch,
-  garbageGoneBatch,
-  planCreation,
-  planGeneration,
-  readGarbage,
-  readStreams,
-  shardGarbageGoneBatch,
   updateBatch,
   type CountedChange,
   type StoredStream,
   type StreamRow,
 } from './stream-rows.ts'
+import { notFound, StreamCatalogue } from './stream-catalogue.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { TokenBucket } from '../platform/token-bucket.ts'
 import { storedBytesOf, trimForever } from './trim-streams.ts'
-
-/** Of the account, where quotas are enforced (KDS developer guide, "Quotas and limits"). */
-const MAX_ON_DEMAND_STREAMS = 50
 
 const DEFAULTS: DataStreamsOptions = {
   maxShards: 10_000,
@@ -87,12 +72,7 @@ export async function openDataStreams(
 class SegmentedDataStreams implements DataStreams {
   readonly account: AccountSettings
   readonly #parts: StoreParts
-  readonly #streams = new Map<string, OpenStream>()
-  /** Names whose creation or deletion is on its way. */
-  readonly #busy = new Set<string>()
-  /** Shards of streams being created, so that the limit holds meanwhile. */
-  #shardsOnTheWay = 0
-  #creating: Promise<unknown> = Promise.resolve()
+  readonly #catalogue: StreamCatalogue
   readonly #stopping = new AbortController()
   #trimming: Promise<void> = Promise.resolve()
   #watching: Promise<void> = Promise.resolve()
@@ -101,18 +81,13 @@ class SegmentedDataStreams implements DataStreams {
   constructor(parts: StoreParts) {
     this.#parts = parts
     this.account = new AccountSettings(parts)
+    this.#catalogue = new StreamCatalogue(parts, (stored) => this.#open(stored))
     this.#subscriptions = new Subscriptions(parts.clock)
   }
 
   async start(): Promise<void> {
-    for (const { createdAt, number } of await readGarbage(this.#parts.meta)) {
-      if (number === null) await this.#removeFiles(createdAt)
-      else await this.#removeShardFiles(createdAt, number)
-    }
-    for (const stored of await readStreams(this.#parts.meta)) {
-      this.#streams.set(stored.stream.name, await this.#open(stored))
-    }
-    const streams = () => this.#streams.values()
+    await this.#catalogue.load()
+    const streams = () => this.#catalogue.streams()
     this.#trimming = trimForever(this.#parts, streams, this.#stopping.signal)
     const take = (stream: OpenStream, step: OnDemandStep) => this.#takeStep(stream, step)
     this.#watching = watchTraffic(this.#parts, streams, take, this.#stopping.signal)
@@ -132,112 +107,21 @@ class SegmentedDataStreams implements DataStreams {
   }
 
   async create(options: Parameters<DataStreams['create']>[0]): Promise<void> {
-    const { name, shardCount } = options
-    if (this.#streams.has(name) || this.#busy.has(name)) throw nameTaken(name)
-    this.#refuseShards(shardCount)
-    if (options.mode === 'ON_DEMAND') this.#refuseOnDemand()
-    this.#busy.add(name)
-    this.#shardsOnTheWay += shardCount
-    try {
-      // In turn: two creations must not be given the same time.
-      const created = this.#creating.then(async () => {
-        const createdAt = planGeneration(this.#parts.meta, this.#parts.clock.now())
-        const stored = planCreation(options, createdAt)
-        if (!(await this.#parts.meta.commit(creationBatch(stored)))) throw nameTaken(name)
-        return stored
-      })
-      this.#creating = created.catch(() => undefined)
-      this.#streams.set(name, await this.#open(await created))
-    } finally {
-      this.#busy.delete(name)
-      this.#shardsOnTheWay -= shardCount
-    }
+    await this.#catalogue.create(options)
   }
 
-  #refuseShards(added: number): void {
-    const { maxShards } = this.#parts.options
-    const current = this.#openShardCount() + this.#shardsOnTheWay
-    if (added <= 0 || current + added <= maxShards) return
-    throw new ServiceError(
-      'limit-exceeded',
-      'LimitExceededException',
-      'This request would exceed the shard limit for the account. ' +
-        `Current shard count for the account: ${current}. Limit: ${maxShards}. ` +
-        `Number of additional shards that would have resulted from this request: ${added}.`,
-    )
-  }
-
-  #openShardCount(): number {
-    let count = 0
-    for (const stream of this.#streams.values()) count += stream.openShards.length
-    return count
-  }
-
-  /**
-   * 1. the row is gone and the garbage row is there, in one step; 2. readers and writers are told;
-   * 3. the files are removed; 4. the garbage row. A crash after 1 is finished by the next start.
-   */
   async delete(name: string): Promise<void> {
-    const stream = this.#find(name)
-    stream.refuseUnlessActive()
-    stream.status = 'DELETING'
-    this.#busy.add(name)
-    try {
-      const shards = stream.shards.map((shard) => shard.row)
-      const rows = [
-        ...stream.consumers.rowsToDelete(),
-        ...stream.cipher.rowsToDelete(),
-        peakKey(stream.row.createdAt),
-      ]
-      const batch = deletionBatch({ stream: stream.row, shards }, rows)
-      if (!(await this.#parts.meta.commit(batch))) throw beingChanged(name)
-      this.#streams.delete(name)
-      this.#parts.measure.gone(stream)
-      stream.gone.abort(notFound(name))
-      for (const shard of stream.shards) await shard[Symbol.asyncDispose]()
-      await this.#removeFiles(stream.row.createdAt)
-    } catch (error) {
-      stream.status = 'ACTIVE'
-      throw error
-    } finally {
-      this.#busy.delete(name)
-    }
-  }
-
-  async #removeFiles(createdAt: EpochMs): Promise<void> {
-    const { directory, meta, options } = this.#parts
-    const disk = options.segment.disk ?? nodeDisk
-    await rm(folderOf(this.#parts, createdAt), { recursive: true, force: true })
-    await disk.syncDirectory(directory).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error // nothing was ever put
-    })
-    await meta.commit(garbageGoneBatch(createdAt))
-  }
-
-  async #removeShardFiles(createdAt: EpochMs, number: number): Promise<void> {
-    await rm(folderOfShard(this.#parts, createdAt, number), { recursive: true, force: true })
-    await this.#parts.meta.commit(shardGarbageGoneBatch(createdAt, number))
+    await this.#catalogue.delete(name)
   }
 
   async update(name: string, change: Parameters<DataStreams['update']>[1]): Promise<void> {
-    const stream = this.#find(name)
+    const stream = this.#catalogue.find(name)
     const { row } = stream
     const kind = toCountedKind(row, change)
     const counted = kind === null ? null : this.#count(row, kind)
-    if (kind === 'mode' && change.mode === 'ON_DEMAND') this.#refuseOnDemand()
+    if (kind === 'mode' && change.mode === 'ON_DEMAND') this.#catalogue.refuseOnDemand()
     if (change.encryption) await stream.cipher.use(change.encryption.keyId)
     await this.#changeRow(stream, { ...change, ...(counted !== null && { counted }) })
-  }
-
-  #refuseOnDemand(): void {
-    if (this.#parts.options.quotas === 'off') return
-    const { onDemandStreams } = this.limits()
-    if (onDemandStreams < MAX_ON_DEMAND_STREAMS) return
-    throw new ServiceError(
-      'limit-exceeded',
-      'LimitExceededException',
-      `This request would exceed the on-demand stream limit for the account: ${MAX_ON_DEMAND_STREAMS}.`,
-    )
   }
 
   #count(row: StreamRow, kind: CountedChange['kind']): readonly CountedChange[] {
@@ -262,7 +146,7 @@ class SegmentedDataStreams implements DataStreams {
   }
 
   async scale(name: string, shardCount: number): Promise<void> {
-    const stream = this.#find(name)
+    const stream = this.#catalogue.find(name)
     stream.refuseUnlessActive()
     await this.#reshard(name, (from, now) => planUniformScaling(from, shardCount, now), {
       counted: this.#count(stream.row, 'shard-count'),
@@ -280,16 +164,16 @@ class SegmentedDataStreams implements DataStreams {
     plan: Parameters<typeof reshard>[2],
     change: Partial<StreamRow> = {},
   ): Promise<void> {
-    const refuseShards = (added: number) => this.#refuseShards(added)
-    await reshard(this.#parts, this.#find(name), plan, { refuseShards, change })
+    const refuseShards = (added: number) => this.#catalogue.refuseShards(added)
+    await reshard(this.#parts, this.#catalogue.find(name), plan, { refuseShards, change })
   }
 
   list(): readonly string[] {
-    return [...this.#streams.keys()].sort()
+    return this.#catalogue.names()
   }
 
   describe(name: string): DataStreamInfo {
-    const { row, shards, status } = this.#find(name)
+    const { row, shards, status } = this.#catalogue.find(name)
     const horizon = toHorizon(this.#parts.clock.now(), row.retentionHours)
     return {
       name,
@@ -303,27 +187,15 @@ class SegmentedDataStreams implements DataStreams {
   }
 
   settings(name: string): DataStreamSettings {
-    return this.#find(name).row
+    return this.#catalogue.find(name).row
   }
 
   limits() {
-    const streams = [...this.#streams.values()]
-    return {
-      openShards: this.#openShardCount(),
-      maxShards: this.#parts.options.maxShards,
-      maxOnDemandStreams: MAX_ON_DEMAND_STREAMS,
-      onDemandStreams: streams.filter(({ row }) => row.mode === 'ON_DEMAND').length,
-    }
-  }
-
-  #find(name: string): OpenStream {
-    const stream = this.#streams.get(name)
-    if (stream === undefined) throw notFound(name)
-    return stream
+    return this.#catalogue.limits()
   }
 
   async putEach(name: string, records: readonly RecordToPut[]): Promise<readonly PutOutcome[]> {
-    return putRecords(this.#parts, this.#find(name), records)
+    return putRecords(this.#parts, this.#catalogue.find(name), records)
   }
 
   async put(name: string, records: readonly RecordToPut[]): Promise<readonly PutResult[]> {
@@ -336,7 +208,7 @@ class SegmentedDataStreams implements DataStreams {
   }
 
   async seek(name: string, shardId: string, start: IteratorStart): Promise<ShardPosition> {
-    return seekIn(this.#find(name), shardId, start, this.#parts.clock.now())
+    return seekIn(this.#catalogue.find(name), shardId, start, this.#parts.clock.now())
   }
 
   async read(position: ShardPosition, limits: ReadLimits): Promise<ReadResult> {
@@ -364,7 +236,7 @@ class SegmentedDataStreams implements DataStreams {
   }
 
   #generationOf(position: ShardPosition): OpenStream {
-    const stream = this.#find(position.stream)
+    const stream = this.#catalogue.find(position.stream)
     if (stream.row.createdAt !== position.streamCreatedAt) throw notFound(position.stream)
     return stream
   }
@@ -375,7 +247,7 @@ class SegmentedDataStreams implements DataStreams {
   }
 
   consumers(name: string): StreamConsumers {
-    return this.#find(name).consumers
+    return this.#catalogue.find(name).consumers
   }
 
   async subscribe(
@@ -383,7 +255,7 @@ class SegmentedDataStreams implements DataStreams {
     { consumer, shardId, start }: Parameters<DataStreams['subscribe']>[1],
     signal: AbortSignal,
   ): Promise<AsyncIterable<SubscriptionEvent>> {
-    const stream = this.#find(name)
+    const stream = this.#catalogue.find(name)
     const { createdAt } = stream.consumers.get(consumer)
     const position = await this.seek(name, shardId, start)
     const { takenOver, close } = this.#subscriptions.open(
@@ -402,30 +274,18 @@ class SegmentedDataStreams implements DataStreams {
   }
 
   async storedBytes(name: string): Promise<number> {
-    return storedBytesOf(this.#find(name))
+    return storedBytesOf(this.#catalogue.find(name))
   }
 
   async newest(name: string, count: number): Promise<readonly StoredRecord[]> {
-    return newestIn(this.#find(name), count, this.#parts.clock.now())
+    return newestIn(this.#catalogue.find(name), count, this.#parts.clock.now())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(new Error('the data streams are closed'))
     await Promise.all([this.#trimming, this.#watching])
-    await this.#creating
-    for (const stream of this.#streams.values()) {
-      for (const shard of stream.shards) await shard[Symbol.asyncDispose]()
-    }
+    await this.#catalogue[Symbol.asyncDispose]()
   }
-}
-
-function nameTaken(name: string): ServiceError {
-  return new ServiceError(
-    'conflict',
-    'ResourceInUseException',
-    `Stream ${name} already exists or is being created or deleted.`,
-    { context: { stream: name } },
-  )
 }
 
 function consumerGone(stream: string, name: string): ServiceError {
@@ -435,10 +295,4 @@ function consumerGone(stream: string, name: string): ServiceError {
     `Consumer ${name} of stream ${stream} was deregistered.`,
     { context: { stream } },
   )
-}
-
-function notFound(name: string): ServiceError {
-  return new ServiceError('not-found', 'ResourceNotFoundException', `Stream ${name} not found.`, {
-    context: { stream: name },
-  })
 }

@@ -3,20 +3,11 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ServiceError } from '../domain/errors.ts'
 import type { EpochMs } from '../domain/time.ts'
-import { createDeferred, type Deferred } from '../platform/deferred.ts'
-import { createDirectory, nodeDisk, readFully, writeFully, type LogDisk } from './log-disk.ts'
-import {
-  claimedIndex,
-  claimedRecordSize,
-  decodeRecord,
-  encodeRecord,
-  holdsRecord,
-  recordSize,
-  type RecordPlace,
-  SEGMENT_HEADER_BYTES,
-} from './record-format.ts'
+import { AppendQueue } from './append-queue.ts'
+import { createDirectory, nodeDisk, writeFully, type LogDisk } from './log-disk.ts'
+import { SEGMENT_HEADER_BYTES } from './record-format.ts'
 import { parseSegmentName, SegmentFile, type Damage } from './segment-file.ts'
-import { BLOCK_BYTES, lastWhere } from './segment-index.ts'
+import { SegmentReader } from './segment-reader.ts'
 import type { LogEntry, LogEntryToAppend, ShardLog } from './shard-log.ts'
 
 export type SegmentLogOptions = {
@@ -45,12 +36,7 @@ const DEFAULTS: SegmentLogOptions = {
   onDamage: () => undefined,
 }
 
-/** One write takes at most this much, unless a single batch is larger. */
-const MAX_GROUP_BYTES = 8 * 1024 * 1024
-/** Sealed segments whose index stays in memory. */
-const KEPT_INDEXES = 4
 const SEAL_FILE = 'sealed'
-const NO_BYTES = Buffer.alloc(0)
 
 /**
  * The default {@link ShardLog}: append-only segment files in one folder, read with positional reads.
@@ -97,19 +83,13 @@ async function dropUnbornSegment(segments: SegmentFile[]): Promise<void> {
   segments.pop()
 }
 
-type Waiting = Deferred<{ readonly first: number; readonly last: number }> & {
-  readonly batch: readonly LogEntryToAppend[]
-  readonly sizeBytes: number
-}
-
 class SegmentLog implements ShardLog {
   readonly #directory: string
   readonly #options: SegmentLogOptions
   /** In order of their first index; the last one is written to. */
   #segments: SegmentFile[]
-  readonly #indexedRecently: SegmentFile[] = []
-  readonly #queue: Waiting[] = []
-  #queuedBytes = 0
+  readonly #reader = new SegmentReader(this)
+  readonly #queue: AppendQueue
   #committing = false
   /** Whoever changes the segments does it alone and in turn. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -119,8 +99,6 @@ class SegmentLog implements ShardLog {
   #closed = false
   #nextIndex = 0
   #firstArrivalOfLast: number | null = null
-  /** Groups are put together here while there are any. */
-  #groupBytes: Buffer = NO_BYTES
 
   constructor(
     directory: string,
@@ -130,8 +108,13 @@ class SegmentLog implements ShardLog {
   ) {
     this.#directory = directory
     this.#options = options
+    this.#queue = new AppendQueue(options.maxQueuedBytes)
     this.#segments = segments
     this.#sealed = sealed
+  }
+
+  get segments(): readonly SegmentFile[] {
+    return this.#segments
   }
 
   get firstIndex(): number {
@@ -168,14 +151,7 @@ class SegmentLog implements ShardLog {
 
   async append(batch: readonly LogEntryToAppend[]) {
     this.#refuseWhenEnded()
-    if (batch.length === 0) throw new RangeError('an empty batch has no first index')
-    const sizeBytes = batch.reduce((sum, entry) => sum + recordSize(entry), 0)
-    if (this.#queuedBytes > 0 && this.#queuedBytes + sizeBytes > this.#options.maxQueuedBytes) {
-      throw new ServiceError('unavailable', 'LogQueueFull', 'The disk is slower than the writers.')
-    }
-    const waiting = { ...createDeferred<{ first: number; last: number }>(), batch, sizeBytes }
-    this.#queue.push(waiting)
-    this.#queuedBytes += sizeBytes
+    const waiting = this.#queue.add(batch)
     if (!this.#committing) void this.#commitAll()
     return waiting.promise
   }
@@ -188,23 +164,19 @@ class SegmentLog implements ShardLog {
   /** What arrives while one group is written and synced makes up the next group. */
   async #commitAll(): Promise<void> {
     this.#committing = true
-    while (this.#queue.length > 0) await this.#inTurn(() => this.#commitGroup())
-    this.#groupBytes = NO_BYTES
+    while (!this.#queue.isEmpty) await this.#inTurn(() => this.#commitGroup())
     this.#committing = false
   }
 
   /** Never rejects: each appender hears about its own batch. */
   async #commitGroup(): Promise<void> {
-    const group = this.#takeGroup()
+    const group = this.#queue.takeGroup()
     if (group.length === 0) return
     try {
       const segment = await this.#segmentFor(group[0]!.batch[0]!)
       const index = await segment.index()
       const { salt } = await segment.header()
-      const { bytes, sizes } = encodeGroup(group, this.#roomFor(group), {
-        index: this.#nextIndex,
-        salt,
-      })
+      const { bytes, sizes } = this.#queue.encode(group, { index: this.#nextIndex, salt })
       await this.#writeDurably(segment, bytes, index.sizeBytes)
       // Durable. Now, and only now, readers may see it.
       let at = 0
@@ -227,25 +199,8 @@ class SegmentLog implements ShardLog {
       )
       for (const { reject } of group) reject(error)
     } finally {
-      this.#queuedBytes -= group.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+      this.#queue.release(group)
     }
-  }
-
-  #roomFor(group: readonly Waiting[]): Buffer {
-    const sizeBytes = group.reduce((sum, waiting) => sum + waiting.sizeBytes, 0)
-    if (this.#groupBytes.length < sizeBytes) {
-      this.#groupBytes = Buffer.allocUnsafeSlow(sizeBytes)
-    }
-    return this.#groupBytes.subarray(0, sizeBytes)
-  }
-
-  #takeGroup(): readonly Waiting[] {
-    let bytes = 0
-    const beyond = this.#queue.findIndex((waiting, i) => {
-      bytes += waiting.sizeBytes
-      return i > 0 && bytes > MAX_GROUP_BYTES
-    })
-    return this.#queue.splice(0, beyond < 0 ? this.#queue.length : beyond)
   }
 
   async #writeDurably(segment: SegmentFile, bytes: Buffer, position: number): Promise<void> {
@@ -308,7 +263,7 @@ class SegmentLog implements ShardLog {
     this.#firstArrivalOfLast = null
     if (previous !== undefined) {
       await previous.saveIndex().catch(() => undefined) // a cache
-      await this.#indexOf(previous) // counts among the kept ones from now on
+      await this.#reader.indexOf(previous) // counts among the kept ones from now on
       await previous.release()
     }
     return segment
@@ -318,72 +273,7 @@ class SegmentLog implements ShardLog {
     index: number,
     limits: { maxEntries: number; maxBytes: number },
   ): Promise<readonly LogEntry[]> {
-    return this.#unlessTrimmed(() => this.#read(index, limits))
-  }
-
-  async #read(
-    index: number,
-    limits: { maxEntries: number; maxBytes: number },
-  ): Promise<readonly LogEntry[]> {
-    if (this.#closed) throw logClosed()
-    const entries: LogEntry[] = []
-    const end = this.#nextIndex // what is appended meanwhile is left to the next read
-    let next = Math.max(index, this.firstIndex)
-    let bytesLeft = limits.maxBytes
-    while (next < end && entries.length < limits.maxEntries) {
-      const beforeIndex = Math.min(end, next + limits.maxEntries - entries.length)
-      const part = await this.#readPart(next, beforeIndex, bytesLeft).catch((error: unknown) => {
-        const isDamage = error instanceof ServiceError && error.code === 'LogCorrupted'
-        if (entries.length === 0 || !isDamage) throw error
-        return [] // what was read is good; who reads on from there hears of it
-      })
-      if (part.length === 0) return entries
-      for (const entry of part) {
-        const sizeBytes = entry.data.byteLength + Buffer.byteLength(entry.key)
-        if (sizeBytes > bytesLeft && entries.length > 0) return entries
-        entries.push(entry)
-        bytesLeft -= sizeBytes
-        next = entry.index + 1
-      }
-    }
-    return entries
-  }
-
-  /** Some records from `index` on, at least one, out of one read of one segment. */
-  async #readPart(index: number, beforeIndex: number, maxBytes: number): Promise<LogEntry[]> {
-    const segment = this.#segments[this.#segmentAt(index)]!
-    const sparse = await this.#indexOf(segment)
-    if (index >= sparse.nextIndex) throw segment.corrupted('a record is damaged', sparse.sizeBytes)
-    const { salt } = await segment.header()
-    const range = sparse.rangeOf(index, beforeIndex)
-    const wantedBytes = Math.min(range.to - range.from, Math.max(maxBytes, 0) + 2 * BLOCK_BYTES)
-    const bytes = await segment.use((file) => readFully(file, range.from, wantedBytes))
-    const part = decodePart(bytes, { index, salt }, beforeIndex)
-    if (part.length > 0) return part
-    // The first record is larger than the limit, yet one is due.
-    const { from, to } = sparse.rangeOf(index, index + 1)
-    const block = await segment.use((file) => readFully(file, from, to - from))
-    const entries = decodePart(block, { index, salt }, index + 1)
-    if (entries.length === 0) throw segment.corrupted(`record ${index} is damaged`, from)
-    return entries
-  }
-
-  #segmentAt(index: number): number {
-    return Math.max(
-      0,
-      lastWhere(this.#segments, (segment) => segment.firstIndex <= index),
-    )
-  }
-
-  /** The segment's index, of which those of a few sealed segments are kept. */
-  async #indexOf(segment: SegmentFile) {
-    const index = await segment.index()
-    if (segment === this.#segments.at(-1) || this.#indexedRecently.at(-1) === segment) return index
-    const known = this.#indexedRecently.indexOf(segment)
-    if (known >= 0) this.#indexedRecently.splice(known, 1)
-    this.#indexedRecently.push(segment)
-    if (this.#indexedRecently.length > KEPT_INDEXES) this.#indexedRecently.shift()!.forgetIndex()
-    return index
+    return this.#unlessTrimmed(() => this.#reader.read(index, limits))
   }
 
   /** A segment may be trimmed away under a reader: it reads again, from what is there then. */
@@ -391,6 +281,7 @@ class SegmentLog implements ShardLog {
     for (;;) {
       const { firstIndex } = this
       try {
+        if (this.#closed) throw logClosed()
         return await job()
       } catch (error) {
         if (this.firstIndex === firstIndex) throw error
@@ -399,31 +290,7 @@ class SegmentLog implements ShardLog {
   }
 
   async seekTime(time: EpochMs): Promise<number> {
-    return this.#unlessTrimmed(() => this.#seekTime(time))
-  }
-
-  async #seekTime(time: EpochMs): Promise<number> {
-    if (this.#closed) throw logClosed()
-    const segments = this.#segments
-    const end = this.#nextIndex
-    // The latest arrival never falls from segment to segment, so a search by halves is exact.
-    let low = 0
-    let high = segments.length - 1
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((await segments[middle + 1]!.header()).latestArrivalBefore < time) low = middle + 1
-      else high = middle
-    }
-    const segment = segments[low]
-    if (segment === undefined) return end
-    let next = (await this.#indexOf(segment)).blockAtTime(time)
-    while (next < end) {
-      const entries = await this.read(next, { maxEntries: 4096, maxBytes: 4 * BLOCK_BYTES })
-      const found = entries.find((entry) => entry.arrivedAt >= time)
-      if (found !== undefined) return found.index
-      next = (entries.at(-1)?.index ?? end) + 1
-    }
-    return end
+    return this.#unlessTrimmed(() => this.#reader.seekTime(time))
   }
 
   async trimBefore(time: EpochMs): Promise<void> {
@@ -481,48 +348,11 @@ class SegmentLog implements ShardLog {
 
   /** Whoever waits already is served. */
   async #drain(): Promise<void> {
-    while (this.#queue.length > 0) await this.#inTurn(() => this.#commitGroup())
+    while (!this.#queue.isEmpty) await this.#inTurn(() => this.#commitGroup())
     await this.#turn
   }
 }
 
 function logClosed(): ServiceError {
   return new ServiceError('unavailable', 'LogClosed', 'The log is closed.')
-}
-
-function encodeGroup(
-  group: readonly Waiting[],
-  bytes: Buffer,
-  { index: firstIndex, salt }: RecordPlace,
-) {
-  const sizes: number[] = []
-  let offset = 0
-  for (const { batch } of group) {
-    for (const entry of batch) {
-      const end = encodeRecord(bytes, offset, entry, {
-        index: firstIndex + sizes.length,
-        startsGroup: sizes.length === 0,
-        salt,
-      })
-      sizes.push(end - offset)
-      offset = end
-    }
-  }
-  return { bytes, sizes }
-}
-
-/** Sound records `[index, beforeIndex)` as far as the bytes hold them whole. */
-function decodePart(bytes: Buffer, { index, salt }: RecordPlace, beforeIndex: number): LogEntry[] {
-  const entries: LogEntry[] = []
-  for (let offset = 0; ;) {
-    const size = claimedRecordSize(bytes, offset)
-    if (size === null || offset + size > bytes.length) return entries
-    const found = claimedIndex(bytes, offset)
-    if (found >= beforeIndex) return entries
-    if (found >= index) {
-      if (!holdsRecord(bytes, offset, size, { index: index + entries.length, salt })) return entries
-      entries.push(decodeRecord(bytes, offset))
-    }
-    offset += size
-  }
 }
