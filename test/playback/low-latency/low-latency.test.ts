@@ -1,11 +1,18 @@
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { createFile, MP4BoxBuffer, type Sample as Mp4Sample } from 'mp4box'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { toStreamId } from '../../../src/domain/stream.ts'
+import { CODEC_ACM, type Track } from '../../../src/domain/track.ts'
+import { toWaveFormatEx, WAVE_FORMAT } from '../../../src/media/pcm/wave-format.ts'
+import { isInstalled } from '../../support/installed.ts'
 import { sharedMedia } from '../../support/shared-media.ts'
 import { demux, type DemuxedFile } from '../support/demux.ts'
+import { decodeAac, errors, packets, tone } from '../audio/sound-fixture.ts'
 import { GrowingCamera } from '../support/growing-camera.ts'
+import { without } from '../support/record.ts'
 import { servePlayback, type ServedPlayback } from '../support/serve.ts'
 import { openTemporaryArchive, type TemporaryArchive } from '../support/temporary-archive.ts'
 import { checkProgress, readPlaylist, type ReadPlaylist } from './read-playlist.ts'
@@ -95,6 +102,84 @@ function readSamples(init: Buffer, segments: readonly Buffer[]): readonly Mp4Sam
     .flatMap((segment) => readSegment(Buffer.concat([init, segment])))
     .toSorted((a, b) => a.track_id - b.track_id)
 }
+
+/** The first file with a tone in µ-law in place of its sound. */
+async function withMulaw(): Promise<DemuxedFile> {
+  const film = without('audio', await demux(files[0]!.path))
+  const lastMs = film.packets.at(-1)!.ptsMs
+  const sound = packets(tone, { startMs: 0, count: Math.floor(lastMs / 20) }).map(
+    ({ ptsMs, data }) => ({
+      ...{ trackNumber: 2, ptsMs, dtsMs: ptsMs, durationMs: 20, isKey: true, data },
+    }),
+  )
+  const mixed = [...film.packets, ...sound].sort((a, b) => a.dtsMs - b.dtsMs)
+  return { tracks: [...film.tracks, mulaw], packets: mixed }
+}
+
+const mulaw: Track = {
+  number: 2,
+  kind: 'audio',
+  codecId: CODEC_ACM,
+  codecPrivate: toWaveFormatEx({
+    tag: WAVE_FORMAT.mulaw,
+    channels: 1,
+    sampleRateHz: 8000,
+    bitsPerSample: 8,
+  }),
+  timescale: 1000,
+  video: null,
+  audio: { sampleRateHz: 8000, channels: 1 },
+}
+
+test('transcoded sound goes on from segment to part to part', async () => {
+  const file = await withMulaw()
+  await using camera = await openCamera(file)
+  await camera.store(camera.groups.slice(0, 2))
+  await getPlaylist()
+  await camera.store(camera.groups.slice(2, 4))
+
+  // What is stored at once is there before its parts are cut.
+  const partsOfLast = async () => (await getPlaylist()).segments.at(-1)!.parts.length
+  await expect.poll(partsOfLast, { timeout: 20_000 }).toBeGreaterThan(1)
+  const { segments } = await getPlaylist()
+
+  const [third, fourth] = segments.slice(2)
+  const init = await getBytes(fourth!.initUri)
+  const soundOf = async (uris: readonly string[]) => {
+    const bytes: Buffer[] = []
+    for (const uri of uris) bytes.push(await getBytes(uri))
+    return readSamples(init, bytes).filter(({ track_id }) => track_id === 2)
+  }
+  const byParts = await soundOf(fourth!.parts.map(({ uri }) => uri))
+  const whole = await soundOf([fourth!.uri!])
+  const before = await soundOf([third!.uri!])
+  expect(byParts.map(({ cts }) => cts)).toEqual(whole.map(({ cts }) => cts))
+  expect(byParts[0]!.cts).toBe(before.at(-1)!.cts + 1024)
+  const heard = decodeAac(
+    [...before, ...byParts].map(({ data }) => data!),
+    16_000,
+  )
+  const base = before[0]!.cts / 16_000 - camera.startMs / 1000
+  const worst = errors(heard, (i) => tone(base + i / 16_000), 64).slice(30)
+  expect(Math.max(...worst)).toBeLessThan(0.09)
+})
+
+test.skipIf(!isInstalled('ffmpeg', '-version'))('the ffmpeg command plays it', async () => {
+  const file = await demux(files[0]!.path)
+  await using camera = await openCamera(file)
+  await camera.store(camera.groups.slice(0, 2))
+  await getPlaylist()
+  await camera.store(camera.groups.slice(2, 4))
+  const url = `${served.baseUrl}low-latency.m3u8`
+
+  const args = ['-v', 'error', '-i', url, '-t', '3', '-map', '0', '-f', 'null', '-']
+  const child = spawn('ffmpeg', args, { stdio: ['ignore', 'ignore', 'pipe'], timeout: 60_000 })
+  let complaints = ''
+  child.stderr.on('data', (data: Buffer) => (complaints += data.toString()))
+  const [code] = (await once(child, 'close')) as [number | null]
+
+  expect({ code, complaints }).toEqual({ code: 0, complaints: '' })
+})
 
 function readSegment(bytes: Buffer): readonly Mp4Sample[] {
   const file = createFile()

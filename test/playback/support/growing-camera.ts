@@ -14,14 +14,15 @@ import { toGroups } from './record.ts'
 export class GrowingCamera implements AsyncDisposable {
   readonly groups: readonly (readonly DemuxedPacket[])[]
   readonly #file: DemuxedFile
-  readonly #startMs: number
+  /** Wall time of the file's beginning. */
+  readonly startMs: number
   readonly #writer: FragmentWriter
   #earliestMs = 0
   #fragments = 0
 
   private constructor(file: DemuxedFile, startMs: number, writer: FragmentWriter) {
     this.#file = file
-    this.#startMs = startMs
+    this.startMs = startMs
     this.#writer = writer
     this.groups = toGroups(file)
   }
@@ -74,7 +75,7 @@ export class GrowingCamera implements AsyncDisposable {
     for (const group of groups) {
       this.begin(group)
       for (const packet of group) {
-        const dueMs = this.#startMs + packet.dtsMs - systemClock.now()
+        const dueMs = this.startMs + packet.dtsMs - systemClock.now()
         if (dueMs > 1) await systemClock.sleep(dueMs, signal)
         this.write(packet)
       }
@@ -88,7 +89,7 @@ export class GrowingCamera implements AsyncDisposable {
   }
 
   #toWall(ms: number): number {
-    return this.#startMs + Math.round(ms)
+    return this.startMs + Math.round(ms)
   }
 
   #info(samples: number, endMs: number) {
