@@ -47,7 +47,7 @@ test.skipIf(!isInstalled('aws'))(
     expect(listed.StreamNames).toEqual(['cli'])
     expect(read).toHaveProperty('ChildShards')
   },
-  60_000,
+  240_000,
 )
 
 const hasBoto3 = () => {
@@ -70,5 +70,5 @@ test.skipIf(!hasBoto3())(
       refused: `Stream none under account ${ACCOUNT_ID} not found.`,
     })
   },
-  60_000,
+  240_000,
 )
