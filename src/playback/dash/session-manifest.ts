@@ -44,8 +44,17 @@ export function toSessionManifest(
           windowMs: Math.max(endMs - startMs, targetDurationS * 1000),
           delayMs: Math.min(3 * targetDurationS * 1000, Math.max(endMs - startMs, 1000)),
         },
-    periods: stretches.map((stretch) => toPeriod(session, stretch, uris)),
+    periods:
+      stretches.length === 0
+        ? [waitingPeriod(session)]
+        : stretches.map((stretch) => toPeriod(session, stretch, uris)),
   })
+}
+
+/** Nothing came yet: a manifest has a Period all the same, which later ones take the place of. */
+function waitingPeriod({ madeAt }: StreamingSession): Period {
+  const nothing = { offsetMs: 0, segments: [], representations: [] }
+  return { id: 'waiting', startMs: madeAt, durationMs: null, ...nothing }
 }
 
 type Playable = ListedFragment & {

@@ -197,6 +197,18 @@ describe('a LIVE session', () => {
       expect(playing.segments.map(({ gap }) => gap)).toEqual([true, false, false])
     })
 
+    test('as DASH waits in an empty Period', async () => {
+      const stand = new SessionStand()
+      const session = await stand.open()
+
+      const waiting = await stand.manifest(session)
+      stand.addAll([{}, {}])
+      const playing = await stand.manifest(session)
+
+      expect(waiting.periods).toMatchObject([{ segments: [], sets: [] }])
+      expect(playing.periods.map(({ segments }) => segments.length)).toEqual([2])
+    })
+
     test('goes on after a pause of minutes, and expects what was there', async () => {
       const stand = new SessionStand()
       stand.addAll([{}, {}])
