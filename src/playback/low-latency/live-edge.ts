@@ -34,6 +34,7 @@ export class LiveEdge {
   /** Oldest first. */
   readonly #fragments: GrowingFragment[] = []
   #growing: GrowingFragment | null = null
+  #revision = 0
   readonly #waiting = new Set<Deferred<void>>()
   readonly ended: Promise<void>
 
@@ -54,10 +55,16 @@ export class LiveEdge {
     return this.#fragments
   }
 
-  /** Resolves with the next change; rejects when nothing is followed any more. */
-  async changed(signal: AbortSignal): Promise<void> {
+  /** How many changes there were. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** Resolves with a change after `revision`; rejects when nothing is followed any more. */
+  async changed(revision: number, signal: AbortSignal): Promise<void> {
     this.#stop.signal.throwIfAborted()
     signal.throwIfAborted()
+    if (this.#revision !== revision) return
     const change = createDeferred<void>()
     const onAbort = () => change.reject(signal.reason)
     this.#waiting.add(change)
@@ -92,6 +99,7 @@ export class LiveEdge {
   }
 
   #tellChange(): void {
+    this.#revision++
     for (const { resolve } of this.#waiting) resolve()
   }
 

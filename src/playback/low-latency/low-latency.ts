@@ -159,14 +159,16 @@ class LiveHls implements LowLatencyHls {
     signal: AbortSignal,
     look: () => Promise<T | null>,
   ): Promise<T> {
+    const { edge } = watched
     watched.usedAt = this.#clock.now()
+    let { revision } = edge // before it looks, so that no change meanwhile is missed
     let found = await look()
     if (found !== null) return found
     if (this.#waiting >= MAX_WAITING) {
       throw new ServiceError('limit-exceeded', 'TooManyWaiting', 'Too many requests wait.')
     }
     const timeout = new AbortController()
-    const waitMs = Math.max(MIN_WAIT_MS, 6 * watched.edge.timing.targetMs)
+    const waitMs = Math.max(MIN_WAIT_MS, 6 * edge.timing.targetMs)
     const over = AbortSignal.any([signal, timeout.signal, this.#closing.signal])
     const done = new AbortController()
     void this.#clock
@@ -177,7 +179,8 @@ class LiveHls implements LowLatencyHls {
     watched.waiting++
     try {
       while (found === null) {
-        await watched.edge.changed(over)
+        await edge.changed(revision, over)
+        revision = edge.revision
         found = await look()
       }
       return found
