@@ -80,8 +80,6 @@ import { startRtmpServers } from './rtmp-servers.ts'
 import { startRtspServers } from './rtsp-servers.ts'
 import { blaming } from './start-failure.ts'
 
-export { decryptRecordData, encryptRecordData, type EnvelopeKey } from './datastream/index.ts'
-
 /** The running service. Disposal drains it: see {@link startApp}. */
 export interface App extends AsyncDisposable {
   readonly publicUrl: string

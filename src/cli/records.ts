@@ -6,7 +6,7 @@ import {
   encryptRecordData,
   isEncryptedRecordData,
   type EnvelopeKey,
-} from '../datastream/index.ts'
+} from '../client/index.ts'
 import { ServiceError } from '../domain/errors.ts'
 import {
   CONFIG_OPTION,

@@ -8,11 +8,5 @@ export { openDataStreams } from './open-data-streams.ts'
 export type { DataStreamsOptions, DataStreamsParts } from './store-parts.ts'
 export type { StreamConsumer, StreamConsumers } from './stream-consumers.ts'
 export { openSegmentLog, type SegmentLogOptions } from './segment-log.ts'
-export {
-  decryptRecordData,
-  encryptRecordData,
-  isEncryptedRecordData,
-  type EnvelopeKey,
-} from './record-envelope.ts'
 export { PartialPutError } from './partial-put-error.ts'
 export { parseSequenceNumber, renderSequenceNumber } from './sequence-number.ts'

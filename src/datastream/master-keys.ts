@@ -1,5 +1,5 @@
 import { ServiceError } from '../domain/errors.ts'
-import { openSealed, sealBytes } from './aes-gcm.ts'
+import { openSealed, sealBytes } from '../platform/aes-gcm.ts'
 
 /** The key that is always there, as the service's own: KMS, "AWS managed keys". */
 export const DEFAULT_KEY_ID = 'alias/aws/kinesis'

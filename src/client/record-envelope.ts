@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { ServiceError } from '../domain/errors.ts'
-import { openSealed, SEAL_BYTES, sealBytes } from './aes-gcm.ts'
+import { openSealed, SEAL_BYTES, sealBytes } from '../platform/aes-gcm.ts'
 
 /** A master key of a producer or consumer: 32 bytes, and the name that it goes by in envelopes. */
 export type EnvelopeKey = {

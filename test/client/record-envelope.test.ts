@@ -3,7 +3,7 @@ import {
   decryptRecordData,
   encryptRecordData,
   isEncryptedRecordData,
-} from '../../src/datastream/index.ts'
+} from '../../src/client/index.ts'
 
 const KEY = { keyId: 'own-ä', key: Buffer.alloc(32, 1) }
 const keyOf = (keyId: string) => (keyId === KEY.keyId ? KEY.key : null)
