@@ -1,11 +1,8 @@
-import { hkdfSync } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { fileURLToPath } from 'node:url'
-import { parsePolicy, type AccessKeys, type Policy } from './api/auth/index.ts'
-import { createTokenSealer } from './api/aws/sealed-token.ts'
 import { registerConsole } from './api/console/index.ts'
 import {
   auditControl,
@@ -17,34 +14,20 @@ import {
 import { createFastify } from './api/fastify.ts'
 import { startHttpServer } from './api/http-server.ts'
 import { createKinesisApi } from './api/kinesis/index.ts'
-import {
-  CallLimit,
-  createCallRates,
-  createKinesisVideoApi,
-  DOCUMENTED_RATES,
-  MediaReaders,
-  toStreamArn,
-} from './api/kinesis-video/index.ts'
+import { toStreamArn } from './api/kinesis-video/index.ts'
 import { registerPlayback } from './api/playback/index.ts'
 import { openArchive } from './archive/index.ts'
+import { readAwsAccess } from './aws-access.ts'
 import { toHttpUrl, type Config } from './config/index.ts'
 import { openMetaLeases } from './consume/index.ts'
-import {
-  DEFAULT_KEY_ID,
-  createKeyCommand,
-  MasterKeys,
-  type KeyWrapper,
-  openDataStreams,
-  type DataStreams,
-} from './datastream/index.ts'
+import { openDataStreams, type DataStreams } from './datastream/index.ts'
 import { openDetector, resolveModel } from './detect/index.ts'
 import { readDeclaredSources } from './declared-sources.ts'
 import { createMakeImages } from './make-images.ts'
 import { openAudit } from './open-audit.ts'
-import { createLocalSecrets } from './local-secrets.ts'
+import { readMasterKeys } from './master-keys.ts'
 import { startDeliveries } from './deliver/index.ts'
 import { readDeliveryTerms } from './delivery-terms.ts'
-import { ServiceError } from './domain/errors.ts'
 import { startDetectionPipeline } from './detection-pipeline.ts'
 import {
   LiveSessions,
@@ -60,17 +43,13 @@ import { createMetrics } from './observe/metrics.ts'
 import { systemClock } from './platform/clock.ts'
 import { openLevelMetaStore } from './platform/meta-store.ts'
 import {
-  createClips,
   createHls,
   createImages,
   createLowLatencyHls,
   createPlayableAudio,
-  createStreamingSessions,
 } from './playback/index.ts'
 import {
-  createEdgeConfigurations,
   createSecretBox,
-  openChannelRegistry,
   openCredentials,
   openSourceRegistry,
   openStreamRegistry,
@@ -79,6 +58,7 @@ import {
 import { startRtmpServers } from './rtmp-servers.ts'
 import { startRtspServers } from './rtsp-servers.ts'
 import { blaming } from './start-failure.ts'
+import { createVideoApi } from './video-api.ts'
 
 /** The running service. Disposal drains it: see {@link startApp}. */
 export interface App extends AsyncDisposable {
@@ -299,11 +279,7 @@ async function startParts(
     secureCookies: config.http.tlsCertFile !== null,
     clock,
   })
-  const awsAccess = {
-    accessKeys: readAccessKeys(accessKeys),
-    openTo: config.auth.awsSignatures === 'off' ? openHosts : undefined,
-    identityPolicies: readPolicies(config),
-  }
+  const awsAccess = readAwsAccess(config, accessKeys, openHosts)
   if (awsAccess.openTo !== undefined) log.warn('calls of the AWS APIs are not authenticated')
   keep(
     startDeliveries({
@@ -315,56 +291,9 @@ async function startParts(
     }),
   )
   const audit = keep(openAudit(config, { metrics, log, clock }))
-  const kinesisVideo = createKinesisVideoApi({
-    audit,
-    callRates: createCallRates(
-      [
-        ...(config.kinesisVideo.rates === 'documented' ? DOCUMENTED_RATES : []),
-        ...config.kinesisVideo.ownRates,
-      ],
-      { clock, metrics },
-    ),
-    ...{ registry, archive, sessions, sources, pulls },
-    clips: createClips({
-      archive,
-      source: playableAudio,
-      limits: {
-        maxFragments: config.archivedMedia.clipMaxFragments,
-        maxBytes: config.archivedMedia.clipMaxBytes,
-      },
-      onLeftOut: ({ streamId, fragmentNumber }, error) =>
-        events.clipFragmentLeftOut({
-          stream: registry.findById(streamId)?.name ?? streamId,
-          ...{ fragmentNumber, reason: error.code, error },
-        }),
-    }),
-    images,
-    streaming: createStreamingSessions({ archive, source: playableAudio, clock }),
-    archivedCalls: new CallLimit(config.archivedMedia.maxCallsPerStream),
-    sealer: createTokenSealer(sealingKey),
-    control: {
-      sessions,
-      channels: await openChannelRegistry(meta, clock),
-      limits: {
-        maxStreams: config.kinesisVideo.maxStreams,
-        maxChannels: config.kinesisVideo.maxSignalingChannels,
-      },
-    },
-    publicOrigin: config.publicUrl === null ? undefined : new URL(config.publicUrl).origin,
-    edgeConfigurations: createEdgeConfigurations(meta),
-    secretOf: createLocalSecrets(config.secrets),
-    putMediaLimits: {
-      maxTogether: config.putMedia.maxCallsPerStream,
-      maxTracks: config.putMedia.maxTracks,
-      maxFragmentBytes: config.putMedia.maxFragmentBytes,
-    },
-    mediaReaders: new MediaReaders({
-      maxReadersPerStream: config.getMedia.maxReadersPerStream,
-      idleMs: config.getMedia.idleTimeoutMs,
-    }),
-    ...awsAccess,
-    region: config.aws.region,
-    accountId: config.aws.accountId,
+  const kinesisVideo = await createVideoApi(config, {
+    ...{ registry, archive, meta, sessions, sources, pulls, images, playableAudio },
+    ...{ audit, awsAccess, sealingKey },
     ...observed,
   })
   const kinesis = createKinesisApi({
@@ -492,70 +421,6 @@ function readTls(section: {
   }
   createSecureContext(tls)
   return tls
-}
-
-/**
- * The keys that wrap the data keys of encrypted data streams.
- *
- * @throws ServiceError `invalid-argument`/`InvalidConfig`
- */
-function readMasterKeys({ dataStreams }: Config, secret: string): MasterKeys {
-  const own = Buffer.from(hkdfSync('sha256', Buffer.from(secret, 'hex'), '', 'data streams', 32))
-  const keys = new Map<string, Uint8Array | KeyWrapper>([[DEFAULT_KEY_ID, own]])
-  for (const { keyId, file, command } of dataStreams.keys) {
-    if (command !== undefined && file === undefined) {
-      keys.set(keyId, createKeyCommand(command))
-      continue
-    }
-    if (file === undefined || command !== undefined) {
-      throw new ServiceError(
-        'invalid-argument',
-        'InvalidConfig',
-        `dataStreams.keys: ${keyId} has either a file or a command`,
-      )
-    }
-    const text = existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
-    if (!/^[0-9a-f]{64}$/i.test(text)) {
-      throw new ServiceError(
-        'invalid-argument',
-        'InvalidConfig',
-        `dataStreams.keys: the file of ${keyId} does not hold 64 hexadecimal digits`,
-      )
-    }
-    keys.set(keyId, Buffer.from(text, 'hex'))
-  }
-  return new MasterKeys(keys)
-}
-
-function readAccessKeys(keys: Config['auth']['accessKeys']): AccessKeys {
-  const terms = new Map(
-    keys.map(({ accessKeyId, secretAccessKey, sessionToken, expires }) => [
-      accessKeyId,
-      {
-        ...{ secretAccessKey, sessionToken },
-        expiresAt: expires === undefined ? undefined : Date.parse(expires),
-      },
-    ]),
-  )
-  return (accessKeyId) => terms.get(accessKeyId) ?? null
-}
-
-/** By access key. @throws ServiceError `invalid-argument`/`InvalidConfig` */
-function readPolicies({ auth }: Config): (accessKeyId: string) => Policy | null {
-  const policies = new Map<string, Policy>()
-  for (const { accessKeyId, policy } of auth.accessKeys) {
-    if (policy === undefined) continue
-    const parsed = parsePolicy(JSON.stringify(policy))
-    if ('problem' in parsed) {
-      throw new ServiceError(
-        'invalid-argument',
-        'InvalidConfig',
-        `auth.accessKeys: the policy of ${accessKeyId} is not valid: ${parsed.problem}`,
-      )
-    }
-    policies.set(accessKeyId, parsed)
-  }
-  return (accessKeyId) => policies.get(accessKeyId) ?? null
 }
 
 function hostsOf(config: Config): string[] {
