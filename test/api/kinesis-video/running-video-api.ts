@@ -11,7 +11,12 @@ import {
 import { startHttpServer } from '../../../src/api/http-server.ts'
 import { createTokenSealer } from '../../../src/api/aws/sealed-token.ts'
 import { startSources } from '../../../src/ingest/index.ts'
-import { createClips, createImages, createStreamingSessions } from '../../../src/playback/index.ts'
+import {
+  createClips,
+  createImages,
+  createPlayableAudio,
+  createStreamingSessions,
+} from '../../../src/playback/index.ts'
 import { systemClock } from '../../../src/platform/clock.ts'
 import {
   createEdgeConfigurations,
@@ -50,12 +55,16 @@ export async function runKinesisVideoApi(
   const pulls = untilTestEnds(
     startSources({ ...fixture.deps, sources, pullOf: () => cameras.pull, random: () => 0 }),
   )
+  const source = untilTestEnds(
+    createPlayableAudio({ archive: fixture.archive, metrics: fixture.deps.metrics }),
+  )
   const api = createKinesisVideoApi({
     ...fixture.deps,
     ...{ sources, pulls, region: 'us-west-2', accountId: '123456789012' },
     mediaReaders: new MediaReaders({ maxReadersPerStream: 3, idleMs: 60_000 }),
     clips: createClips({
       archive: fixture.archive,
+      source,
       onLeftOut: ({ fragmentNumber }, error) =>
         fixture.observed.events.clipFragmentLeftOut({
           ...{ stream: 'x', fragmentNumber, reason: error.code, error },
@@ -64,6 +73,7 @@ export async function runKinesisVideoApi(
     images: untilTestEnds(createImages({ archive: fixture.archive, workers: 1 })),
     streaming: createStreamingSessions({
       archive: fixture.archive,
+      source,
       clock: replace.clock ?? systemClock,
     }),
     archivedCalls: new CallLimit(100),

@@ -1,43 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Archive } from '../../../src/archive/index.ts'
-import { CODEC_ACM, CODEC_PCM_BIG_ENDIAN, type Track } from '../../../src/domain/track.ts'
+import { CODEC_PCM_BIG_ENDIAN, type Track } from '../../../src/domain/track.ts'
 import { toStreamId } from '../../../src/domain/stream.ts'
-import { toWaveFormatEx, WAVE_FORMAT } from '../../../src/media/pcm/wave-format.ts'
-import { demux, type DemuxedFile, type DemuxedPacket } from '../support/demux.ts'
+import { demux, type DemuxedFile } from '../support/demux.ts'
 import { record } from '../support/record.ts'
 import { servePlayback, type ServedPlayback } from '../support/serve.ts'
 import { openTemporaryArchive, type TemporaryArchive } from '../support/temporary-archive.ts'
-import { decodeAac, errors, packets, tone } from './sound-fixture.ts'
+import { decodeAac, errors, mulaw, mulawTone, tone } from './sound-fixture.ts'
 
 const streamId = toStreamId('camera', 0)
 const START = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
 const SECONDS = 24
 const ALL = `?from=${START}&to=${START + 3600_000}`
-
-const mulaw: Track = {
-  number: 2,
-  kind: 'audio',
-  codecId: CODEC_ACM,
-  codecPrivate: toWaveFormatEx({
-    tag: WAVE_FORMAT.mulaw,
-    channels: 1,
-    sampleRateHz: 8000,
-    bitsPerSample: 8,
-  }),
-  timescale: 1000,
-  video: null,
-  audio: { sampleRateHz: 8000, channels: 1 },
-}
-
-const sound = (count: number): readonly DemuxedPacket[] =>
-  packets(tone, { startMs: START, count }).map(({ ptsMs, data }) => ({
-    trackNumber: 2,
-    ptsMs: ptsMs - START,
-    dtsMs: ptsMs - START,
-    durationMs: 20,
-    isKey: true,
-    data,
-  }))
 
 let storage: TemporaryArchive
 let archive: Archive
@@ -60,7 +34,7 @@ const segmentsOf = (playlist: string) =>
 describe('a tone in µ-law', () => {
   test('is heard in HLS over all fragments, in its place', async () => {
     // A second each, as a recording of sound alone is cut.
-    const file: DemuxedFile = { tracks: [mulaw], packets: sound(SECONDS * 50) }
+    const file: DemuxedFile = { tracks: [mulaw], packets: mulawTone(START, SECONDS * 50) }
     const fragments = await record(file, { archive, streamId, startMs: START })
 
     const master = (await get(`master.m3u8${ALL}`)).toString()
@@ -84,7 +58,10 @@ describe('a tone in µ-law', () => {
   })
 
   test('is the same in whatever order it is asked for, and after a restart', async () => {
-    await record({ tracks: [mulaw], packets: sound(300) }, { archive, streamId, startMs: START })
+    await record(
+      { tracks: [mulaw], packets: mulawTone(START, 300) },
+      { archive, streamId, startMs: START },
+    )
     const uris = segmentsOf((await get(`media.m3u8${ALL}`)).toString())
     const forward: Buffer[] = []
     for (const uri of uris) forward.push(await get(uri))
@@ -100,7 +77,10 @@ describe('a tone in µ-law', () => {
   })
 
   test('many who ask at once share one transcoding', async () => {
-    await record({ tracks: [mulaw], packets: sound(100) }, { archive, streamId, startMs: START })
+    await record(
+      { tracks: [mulaw], packets: mulawTone(START, 100) },
+      { archive, streamId, startMs: START },
+    )
     const [uri] = segmentsOf((await get(`media.m3u8${ALL}`)).toString())
 
     const answers = await Promise.all(Array.from({ length: 20 }, () => get(uri!)))
@@ -114,7 +94,7 @@ describe('a tone in µ-law', () => {
 describe('sound that cannot be decoded', () => {
   test('is silent, and the pictures play', async () => {
     const flac: Track = { ...mulaw, codecId: 'A_FLAC', codecPrivate: new Uint8Array(0) }
-    const file: DemuxedFile = { tracks: [flac], packets: sound(100) }
+    const file: DemuxedFile = { tracks: [flac], packets: mulawTone(START, 100) }
     await record(file, { archive, streamId, startMs: START })
 
     const played = await demux(`${served.baseUrl}master.m3u8${ALL}`)

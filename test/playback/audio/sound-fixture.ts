@@ -1,6 +1,9 @@
+import { CODEC_ACM, type Track } from '../../../src/domain/track.ts'
 import { toAudioSpecificConfig } from '../../../src/media/aac/audio-specific-config.ts'
+import { toWaveFormatEx, WAVE_FORMAT } from '../../../src/media/pcm/wave-format.ts'
 import { AudioDecoder } from '../../../src/platform/av.ts'
 import { AAC_FRAME_TICKS, type SoundBlock } from '../../../src/playback/audio/sound-call.ts'
+import type { DemuxedPacket } from '../support/demux.ts'
 
 /** Amplitude -1..1 at a time in seconds. */
 export type Waveform = (seconds: number) => number
@@ -68,3 +71,30 @@ export function errors(
   }
   return worst
 }
+
+/** A camera's sound: G.711 µ-law in A_MS/ACM. */
+export const mulaw: Track = {
+  number: 2,
+  kind: 'audio',
+  codecId: CODEC_ACM,
+  codecPrivate: toWaveFormatEx({
+    tag: WAVE_FORMAT.mulaw,
+    channels: 1,
+    sampleRateHz: 8000,
+    bitsPerSample: 8,
+  }),
+  timescale: 1000,
+  video: null,
+  audio: { sampleRateHz: 8000, channels: 1 },
+}
+
+/** {@link tone} in that track, in packets of 20 ms. */
+export const mulawTone = (startMs: number, count: number): readonly DemuxedPacket[] =>
+  packets(tone, { startMs, count }).map(({ ptsMs, data }) => ({
+    trackNumber: mulaw.number,
+    ptsMs: ptsMs - startMs,
+    dtsMs: ptsMs - startMs,
+    durationMs: 20,
+    isKey: true,
+    data,
+  }))

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { demux, type DemuxedFile } from '../../../playback/support/demux.ts'
+import { decodeAac, mulaw, mulawTone } from '../../../playback/audio/sound-fixture.ts'
 import { firstGroups, record, without } from '../../../playback/support/record.ts'
 import { isInstalled } from '../../../support/installed.ts'
 import { ManualClock } from '../../../support/manual-clock.ts'
@@ -85,6 +86,34 @@ describe.each(files)('FFmpeg reads every sample: $rule', ({ path }) => {
     expect(left.some(({ isWhole }) => isWhole)).toBe(true)
     expect(left.every(({ lacks }) => lacks >= 0 && lacks < 8)).toBe(true)
   })
+})
+
+test.each(CONTAINERS)('FFmpeg hears µ-law as a tone in AAC: %s', READ, async (container) => {
+  const startMs = Date.now() - 3_600_000
+  const running = await runSessions()
+  const { archive, streamId, hls } = running
+  const packets = mulawTone(startMs, 300)
+  await record({ tracks: [mulaw], packets }, { archive, streamId, startMs })
+
+  const url = await hls({
+    PlaybackMode: 'ON_DEMAND',
+    ContainerFormat: container,
+    DiscontinuityMode: 'NEVER',
+    HLSFragmentSelector: selector('PRODUCER_TIMESTAMP', startMs, startMs + 600_000),
+  })
+  const played = await demux(url)
+
+  expect(played.tracks.map(({ audio }) => audio)).toEqual([{ sampleRateHz: 16_000, channels: 1 }])
+  // MPEG-TS has an ADTS header of seven bytes before each frame.
+  const headerBytes = container === 'MPEG_TS' ? 7 : 0
+  const heard = decodeAac(
+    played.packets.map(({ data }) => data.subarray(headerBytes)),
+    16_000,
+  ).subarray(16_000, 5 * 16_000)
+  const crossings = heard.filter((value, i) => i > 0 && value >= 0 !== heard[i - 1]! >= 0).length
+  expect(Math.abs(crossings / 4 / 2 - 440)).toBeLessThan(2) // in hertz, over four seconds
+  const power = heard.reduce((sum, value) => sum + value * value, 0) / heard.length
+  expect(Math.abs(Math.sqrt(power) - 0.5 / Math.SQRT2)).toBeLessThan(0.02)
 })
 
 const camera = sharedMedia('vtest_tiodh.mp4')
