@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -18,6 +19,8 @@ import { isInstalled } from '../../support/installed.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { sharedMedia } from '../../support/shared-media.ts'
 import { Producer, runKinesisVideoApi, signedHeaders, type Ack } from './running-video-api.ts'
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
 const TRACK: Track = {
   number: 1,
@@ -137,13 +140,16 @@ describe('a producer', () => {
     expect(kinds(producer.acks.items)).toEqual(['BUFFERING', 'RECEIVED'])
   })
 
-  test('may sign the payload as any official producer does, and asks for no acknowledgements', async () => {
+  test.each([
+    { signs: 'nothing of its body', hash: null },
+    { signs: 'that its body is not signed', hash: 'UNSIGNED-PAYLOAD' },
+    { signs: 'the hash of its body', hash: sha256(concat([HEADER, fragment(AT)])) },
+  ])('signs $signs, as official clients do, and asks for no acknowledgements', async ({ hash }) => {
     const { port, stored } = await runKinesisVideoApi()
-    const producer = await Producer.open(
-      port,
-      { 'x-amzn-fragment-acknowledgment-required': '0' },
-      'unsigned',
-    )
+    const producer = await Producer.open(port, {
+      'x-amzn-fragment-acknowledgment-required': '0',
+      ...(hash === null ? {} : { 'x-amz-content-sha256': hash }),
+    })
     producer.end(concat([HEADER, fragment(AT)]))
     await producer.closed
 

@@ -111,14 +111,10 @@ export type Ack = {
   readonly ErrorCode?: string
 }
 
-/** How official producers differ in what they sign of the body. */
-export type PayloadHash = 'empty' | 'unsigned'
-
 /** Headers of a PutMedia call, signed by the SDKs' own signer. */
 export async function signedHeaders(
   port: number,
   extra: Record<string, string> = {},
-  payload: PayloadHash = 'empty',
 ): Promise<Record<string, string>> {
   const signer = new SignatureV4({
     service: 'kinesisvideo',
@@ -138,7 +134,6 @@ export async function signedHeaders(
       host: `127.0.0.1:${port}`,
       'x-amzn-stream-name': 'x',
       'x-amzn-fragment-timecode-type': 'ABSOLUTE',
-      ...(payload === 'unsigned' && { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' }),
       ...extra,
     },
   } as never)) as unknown as { readonly headers: Record<string, string> }
@@ -179,12 +174,8 @@ export class Producer {
     this.closed = new Promise((resolve) => this.#request.on('close', resolve))
   }
 
-  static async open(
-    port: number,
-    extra: Record<string, string> = {},
-    payload: PayloadHash = 'empty',
-  ): Promise<Producer> {
-    return new Producer(port, await signedHeaders(port, extra, payload))
+  static async open(port: number, extra: Record<string, string> = {}): Promise<Producer> {
+    return new Producer(port, await signedHeaders(port, extra))
   }
 
   static unsigned(port: number, headers: Record<string, string>): Producer {
