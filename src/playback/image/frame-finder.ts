@@ -18,9 +18,10 @@ export type FoundFrame = {
 
 /**
  * - `no-media`: nothing was shown
- * - `media-error`: there is media without pictures, or that cannot be read
+ * - `no-pictures`: there is sound, or data, alone
+ * - `media-error`: there is media that cannot be read
  */
-export type Missing = 'no-media' | 'media-error'
+export type Missing = 'no-media' | 'no-pictures' | 'media-error'
 
 export type FinderOptions = {
   readonly archive: Archive
@@ -67,7 +68,7 @@ export class FrameFinder {
       if (planned === null) break
       const [first] = planned.fragments
       const { track, samples } = await this.#readAll(planned.fragments)
-      if (track === null) missing = 'media-error'
+      if (track === null) missing = 'no-pictures'
       else {
         const found = this.#planIn(samples, planned.producerMs)
         if (found !== null) return { track, fragment: first!, ...found }

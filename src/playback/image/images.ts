@@ -109,7 +109,7 @@ class ArchiveImages implements Images {
     })
     const found = await finder.find(atMs)
     if (found === 'media-error') throw undecodable()
-    if (found === 'no-media') {
+    if (found === 'no-media' || found === 'no-pictures') {
       const when = new Date(atMs).toISOString()
       throw new ServiceError('not-found', 'NoMedia', `There is no picture at or before ${when}.`)
     }

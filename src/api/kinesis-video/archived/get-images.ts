@@ -171,4 +171,8 @@ function describe({ image, missing }: ImageResult, instant: number): object {
   return { TimeStamp, ImageContent: Buffer.from(buffer, byteOffset, byteLength).toString('base64') }
 }
 
-const ERRORS = { 'no-media': 'NO_MEDIA', 'media-error': 'MEDIA_ERROR' } as const
+const ERRORS = {
+  'no-media': 'NO_MEDIA',
+  'no-pictures': 'MEDIA_ERROR',
+  'media-error': 'MEDIA_ERROR',
+} as const
