@@ -5,12 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { createFile, MP4BoxBuffer, type Sample as Mp4Sample } from 'mp4box'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { toStreamId } from '../../../src/domain/stream.ts'
-import { CODEC_ACM, type Track } from '../../../src/domain/track.ts'
-import { toWaveFormatEx, WAVE_FORMAT } from '../../../src/media/pcm/wave-format.ts'
 import { isInstalled } from '../../support/installed.ts'
 import { sharedMedia } from '../../support/shared-media.ts'
 import { demux, type DemuxedFile } from '../support/demux.ts'
-import { decodeAac, errors, packets, tone } from '../audio/sound-fixture.ts'
+import { decodeAac, errors, mulaw, mulawTone, tone } from '../audio/sound-fixture.ts'
 import { GrowingCamera } from '../support/growing-camera.ts'
 import { without } from '../support/record.ts'
 import { servePlayback, type ServedPlayback } from '../support/serve.ts'
@@ -107,28 +105,9 @@ function readSamples(init: Buffer, segments: readonly Buffer[]): readonly Mp4Sam
 async function withMulaw(): Promise<DemuxedFile> {
   const film = without('audio', await demux(files[0]!.path))
   const lastMs = film.packets.at(-1)!.ptsMs
-  const sound = packets(tone, { startMs: 0, count: Math.floor(lastMs / 20) }).map(
-    ({ ptsMs, data }) => ({
-      ...{ trackNumber: 2, ptsMs, dtsMs: ptsMs, durationMs: 20, isKey: true, data },
-    }),
-  )
+  const sound = mulawTone(0, Math.floor(lastMs / 20))
   const mixed = [...film.packets, ...sound].sort((a, b) => a.dtsMs - b.dtsMs)
   return { tracks: [...film.tracks, mulaw], packets: mixed }
-}
-
-const mulaw: Track = {
-  number: 2,
-  kind: 'audio',
-  codecId: CODEC_ACM,
-  codecPrivate: toWaveFormatEx({
-    tag: WAVE_FORMAT.mulaw,
-    channels: 1,
-    sampleRateHz: 8000,
-    bitsPerSample: 8,
-  }),
-  timescale: 1000,
-  video: null,
-  audio: { sampleRateHz: 8000, channels: 1 },
 }
 
 test('transcoded sound goes on from segment to part to part', async () => {
