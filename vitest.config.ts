@@ -15,8 +15,6 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Real cameras' worth of processes on two cores: CI sets 1 and counts what needed it.
-    retry: Number(process.env.TEST_RETRIES ?? 0),
     reporters: ['default', secondTries],
     pool: 'forks',
     maxWorkers: 2,

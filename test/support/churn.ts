@@ -29,9 +29,8 @@ export async function expectNothingLeft(
   const after = await measure(options.directory)
 
   console.info(`churn of ${CHURN_CYCLES}: ${JSON.stringify({ before, after })}`)
-  // Compiled code grows by up to 2 MB while it is optimised, and then no more. A map that keeps one
-  // entry of a cycle would take a hundred bytes or more of each.
-  expect(after.heapBytes - before.heapBytes).toBeLessThan(2_500_000 + 60 * CHURN_CYCLES)
+  // A map that keeps one entry of a cycle would take a hundred bytes or more of each.
+  expect(after.heapBytes - before.heapBytes).toBeLessThan(1_500_000 + 60 * CHURN_CYCLES)
   expect(after.bufferBytes - before.bufferBytes).toBeLessThan(1_000_000)
   expect(after.handles).toBeLessThanOrEqual(before.handles)
   expect(after.openFiles).toBeLessThanOrEqual(before.openFiles)

@@ -23,6 +23,7 @@ export type Service = {
 export async function startService(
   directory: string,
   settings: Record<string, unknown>,
+  { nodeOptions = '' }: { readonly nodeOptions?: string } = {},
 ): Promise<Service> {
   const [http, rtmp] = [await freePort(), await freePort()]
   await mkdir(directory, { recursive: true })
@@ -40,6 +41,7 @@ export async function startService(
   const child = spawn(process.execPath, [join(ROOT, 'bin/kinora.cjs'), 'serve', '-c', config], {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: directory,
+    env: { ...process.env, NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} ${nodeOptions}` },
   })
   const log: Record<string, unknown>[] = []
   let errors = ''
