@@ -65,6 +65,8 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
   const stopping = new AbortController()
   setMaxListeners(0, stopping.signal) // one per producer
   const answering = new Set<Promise<void>>()
+  /** One of each operation that is under way. */
+  const operating = new Set<AbortController>()
   const verifier = createVerifier('kinesisvideo', parts)
   const audit = parts.audit ?? noAuditLog
   const sessionServer = createSessionServer(parts)
@@ -143,24 +145,34 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     told.caller = caller.accessKeyId
     const input = readInput(operation.input, parseBody(body), jsonCodec)
     admit(operation.resource(input as never, parts), caller, told)
+    // Not AbortSignal.any with one that lives as long as the service: it would keep what hangs on it.
     const away = new AbortController()
     response.once('close', () => {
       // Most answers are over by then, and an abort per request is dear.
       if (!response.writableEnded) away.abort(new Error('the client is gone'))
     })
-    const gone = AbortSignal.any([away.signal, stopping.signal])
-    const call = { service: parts, caller, origin: parts.publicOrigin ?? originOf(request), gone }
-    const output = await operation.handle(input as never, call)
-    if (output instanceof MediaAnswer) {
-      await sendMedia(response, output, {
-        ...{ gone, clock },
-        stallMs: parts.readerStallMs ?? READER_STALL_MS,
+    if (response.destroyed || stopping.signal.aborted) away.abort(new Error('it is too late'))
+    operating.add(away)
+    try {
+      const origin = parts.publicOrigin ?? originOf(request)
+      const { signal: gone } = away
+      const output = await operation.handle(input as never, {
+        service: parts,
+        caller,
+        origin,
+        gone,
       })
-      return
+      if (output instanceof MediaAnswer) {
+        const stallMs = parts.readerStallMs ?? READER_STALL_MS
+        await sendMedia(response, output, { gone, clock, stallMs })
+        return
+      }
+      response.statusCode = 200
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify(output))
+    } finally {
+      operating.delete(away)
     }
-    response.statusCode = 200
-    response.setHeader('content-type', 'application/json')
-    response.end(JSON.stringify(output))
   }
 
   /** By policy, and by how often it is called. */
@@ -189,6 +201,7 @@ export function createKinesisVideoApi(parts: KinesisVideoApiParts): KinesisVideo
     },
     close: async () => {
       stopping.abort()
+      for (const away of operating) away.abort(stopping.signal.reason)
       await Promise.all(answering)
     },
   }

@@ -169,7 +169,7 @@ class LiveHls implements LowLatencyHls {
     }
     const timeout = new AbortController()
     const waitMs = Math.max(MIN_WAIT_MS, 6 * edge.timing.targetMs)
-    const over = AbortSignal.any([signal, timeout.signal, this.#closing.signal])
+    const over = AbortSignal.any([signal, timeout.signal]) // a closing edge ends by itself
     const done = new AbortController()
     void this.#clock
       .sleep(waitMs, done.signal)
