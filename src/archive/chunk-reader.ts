@@ -18,17 +18,14 @@ import { sidecarHeader } from './fragment-row.ts'
 import type { FsckCode } from './fsck/finding.ts'
 import type { LiveRowFacts } from './live-rows.ts'
 import { scanRows, writeSidecar } from './recovery.ts'
+import { SidecarCache, type ChunkRows } from './sidecar-cache.ts'
 import { sidecarBytes, SidecarRows } from './sidecar-rows.ts'
 
-/** Open chunk files, and bytes of sidecars, kept for the next reader. The longest unused goes. */
+/** Open chunk files kept for the next reader. The longest unused goes. */
 const MAX_OPEN_FILES = 64
-const MAX_SIDECAR_BYTES = 4 * 1024 * 1024
 
 /** Chunks that were said to be damaged; then it is said again. */
 const MAX_TOLD = 1000
-
-/** Rows of a chunk; `isComplete` is false when some cannot be read, which come behind these. */
-export type ChunkRows = { readonly rows: SidecarRows; readonly isComplete: boolean }
 
 export type ChunkReaderDeps = {
   readonly directory: string
@@ -45,8 +42,7 @@ export class ChunkReader implements AsyncDisposable {
   readonly #files: ChunkStore
   readonly #onDamaged: ChunkReaderDeps['onDamaged']
   readonly #openChunks = new Map<string, OpenChunk>()
-  readonly #sidecars = new Map<string, ChunkRows>()
-  #sidecarBytes = 0
+  readonly #sidecars = new SidecarCache()
   /** Sidecars that are read and not closed yet. */
   readonly #closing = new Set<Promise<unknown>>()
   readonly #told = new Set<string>()
@@ -84,33 +80,38 @@ export class ChunkReader implements AsyncDisposable {
     }
   }
 
-  /** Made again from the chunk when its sidecar is gone or damaged. Never rejects. */
-  async finishedRows(chunk: FinishedChunk): Promise<ChunkRows> {
-    const cached = this.#sidecars.get(chunk.path)
-    if (cached !== undefined) {
-      this.#sidecars.delete(chunk.path)
-      this.#sidecars.set(chunk.path, cached)
-      return cached
-    }
+  /**
+   * Made again from the chunk when its sidecar is gone or damaged. Rejects only with what `use`
+   * throws.
+   *
+   * @param use the rows are lent: done with them when it returns
+   */
+  async finishedRows<T>(chunk: FinishedChunk, use: (read: ChunkRows) => T): Promise<T> {
+    const kept = this.#sidecars.get(chunk.path)
+    if (kept !== undefined) return use(kept)
+    const forgetsBefore = this.#sidecars.forgets
     const { fragments, lastCounter } = chunk.span
     const facts = { fragments, lastCounter, waiting: [] }
-    const read = await this.#readSidecar(chunk, facts, chunk.bytes)
-    if (read !== null) return this.#keep(chunk, { rows: read, isComplete: true })
-    const made = await this.#rowsFromMedia(chunk, fragments)
-    if (!made.isComplete) return made
+    const rows = await this.#readSidecar(chunk, facts, chunk.bytes)
+    if (rows !== null) {
+      const read = { rows, isComplete: true }
+      return this.#sidecars.lend(chunk.path, { read, forgetsBefore }, use)
+    }
+    const read = await this.#rowsFromMedia(chunk, fragments)
+    if (!read.isComplete) return use(read)
     const path = toSidecarPath(join(this.#directory, chunk.path))
     // On a full disk it is made again each time.
-    await writeSidecar(this.#files, path, made.rows.all()).catch(() => undefined)
-    return this.#keep(chunk, made)
+    await writeSidecar(this.#files, path, read.rows.all()).catch(() => undefined)
+    return this.#sidecars.lend(chunk.path, { read, forgetsBefore }, use)
   }
 
-  /** Of a chunk that grows; from its notes when its sidecar is gone or damaged. Never rejects. */
-  async liveRows(chunk: ChunkRow, facts: LiveRowFacts): Promise<ChunkRows> {
+  /** Of a chunk that grows; from its notes when its sidecar is gone or damaged. As finished ones. */
+  async liveRows<T>(chunk: ChunkRow, facts: LiveRowFacts, use: (read: ChunkRows) => T): Promise<T> {
     const { fragments } = facts
-    if (fragments === 0) return NO_ROWS
+    if (fragments === 0) return use(NO_ROWS)
     const rows = await this.#readSidecar(chunk, facts, Infinity)
-    if (rows !== null) return { rows, isComplete: true }
-    return this.#rowsFromMedia(chunk, fragments)
+    if (rows !== null) return this.#sidecars.lendOnce({ rows, isComplete: true }, use)
+    return use(await this.#rowsFromMedia(chunk, fragments))
   }
 
   /** Tells when a chunk's file is not there: somebody may have unlinked it while it grew. */
@@ -126,8 +127,7 @@ export class ChunkReader implements AsyncDisposable {
 
   /** Lets go of a chunk whose files are about to be unlinked. */
   forget(path: string): void {
-    this.#sidecarBytes -= this.#sidecars.get(path)?.rows.byteLength ?? 0
-    this.#sidecars.delete(path)
+    this.#sidecars.forget(path)
     this.#told.delete(path)
     const open = this.#openChunks.get(path)
     if (open === undefined) return
@@ -150,23 +150,36 @@ export class ChunkReader implements AsyncDisposable {
     { fragments, lastCounter, waiting }: LiveRowFacts,
     chunkBytes: number,
   ): Promise<SidecarRows | null> {
-    const facts = { fragments, lastCounter, chunkBytes }
-    if (fragments === waiting.length) {
-      return SidecarRows.parse(Buffer.concat([sidecarHeader(), ...waiting]), facts)
-    }
+    const written = fragments - waiting.length
+    const bytes = this.#sidecars.take(sidecarBytes(fragments))
     try {
-      const file = await this.#files.open(toSidecarPath(join(this.#directory, chunk.path)), 'r')
-      try {
-        const written = await file.read(0, sidecarBytes(fragments - waiting.length))
-        const bytes = waiting.length === 0 ? written : Buffer.concat([written, ...waiting])
-        return SidecarRows.parse(bytes, facts)
-      } finally {
-        this.#close(file) // a look-up does not wait for it
+      if (written > 0) await this.#fillFromSidecar(chunk, bytes.subarray(0, sidecarBytes(written)))
+      else bytes.set(sidecarHeader())
+      let at = sidecarBytes(written)
+      for (const row of waiting) {
+        bytes.set(row, at)
+        at += row.length
       }
+      const rows = SidecarRows.parse(bytes, { fragments, lastCounter, chunkBytes })
+      if (rows === null) this.#sidecars.giveBack(bytes)
+      return rows
     } catch (error) {
+      this.#sidecars.giveBack(bytes)
       if (isFileError(error, 'ENOENT')) return null
       this.#tell(chunk, { code: 'unreadable', detail: `sidecar: ${toMessage(error)}` })
       return null
+    }
+  }
+
+  /** What the file is too short for is left as zeros, which no row is. */
+  async #fillFromSidecar(chunk: ChunkRow, bytes: Buffer): Promise<void> {
+    const file = await this.#files.open(toSidecarPath(join(this.#directory, chunk.path)), 'r')
+    try {
+      const read = await file.read(0, bytes.length, bytes)
+      if (read.buffer !== bytes.buffer) bytes.set(read) // an engine may have memory of its own
+      bytes.fill(0, read.length)
+    } finally {
+      this.#close(file) // a look-up does not wait for it
     }
   }
 
@@ -192,17 +205,6 @@ export class ChunkReader implements AsyncDisposable {
       this.#tell(chunk, { code: 'unreadable', detail: toMessage(error) })
       return LOST_ROWS
     }
-  }
-
-  #keep(chunk: ChunkRow, kept: ChunkRows): ChunkRows {
-    this.#sidecars.set(chunk.path, kept)
-    this.#sidecarBytes += kept.rows.byteLength
-    for (const [path, { rows }] of this.#sidecars) {
-      if (this.#sidecarBytes <= MAX_SIDECAR_BYTES || path === chunk.path) break
-      this.#sidecars.delete(path)
-      this.#sidecarBytes -= rows.byteLength
-    }
-    return kept
   }
 
   #tell(chunk: ChunkRow, damage: ChunkDamage): void {

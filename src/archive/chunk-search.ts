@@ -4,7 +4,7 @@ import type { FragmentRange } from './archive.ts'
 import type { Catalogue, ChunkRow } from './catalogue.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import { streamIdOf } from './chunk-layout.ts'
-import type { ChunkReader, ChunkRows } from './chunk-reader.ts'
+import type { ChunkReader } from './chunk-reader.ts'
 import {
   timeSpanOf,
   type ChunkSpan,
@@ -13,6 +13,7 @@ import {
   type TimeSpan,
 } from './chunk-span.ts'
 import { toFragment, type FragmentRow } from './fragment-row.ts'
+import type { ChunkRows } from './sidecar-cache.ts'
 import { SidecarRows } from './sidecar-rows.ts'
 import type { StreamState } from './stream-state.ts'
 import type { Visibility } from './visibility.ts'
@@ -72,9 +73,11 @@ export class ChunkSearch {
     /** End before the range: of interest only where they may replace what reaches into it. */
     const before: RangedChunk[] = []
     const look = async (chunk: RangedChunk) => {
-      const read = await this.#read(chunk)
-      if (!read.isComplete && mayMiss(chunk, read, range)) throw chunkDamaged(chunk.row)
-      for (const row of shownIn(read, searched, visibility)) {
+      const rows = await this.#read(chunk, (read) => {
+        if (!read.isComplete && mayMiss(chunk, read, range)) throw chunkDamaged(chunk.row)
+        return shownIn(read, searched, visibility)
+      })
+      for (const row of rows) {
         keepNewest(kept, { row, chunkId: chunk.row.chunkId }, by)
         const span = timeSpanOf(row, by)
         if (span.to > range.from) earliest = Math.min(earliest, span.from)
@@ -106,9 +109,8 @@ export class ChunkSearch {
     const instant = { by, from, to: from + 1 }
     for await (const chunk of this.chunksInRange(state, instant)) {
       if (isHidden(chunk.row, visibility)) continue
-      for (const row of shownIn(await this.#read(chunk), instant, visibility)) {
-        earliest = Math.min(earliest, row.producerTimestamp)
-      }
+      const rows = await this.#read(chunk, (read) => shownIn(read, instant, visibility))
+      for (const row of rows) earliest = Math.min(earliest, row.producerTimestamp)
     }
     return earliest
   }
@@ -124,10 +126,13 @@ export class ChunkSearch {
   ): Promise<Fragment | null> {
     const row = await this.#catalogue.chunkOf(state.streamId, counter)
     if (row === null || isHidden(row, visibility)) return null
-    const read = await this.#read({ row, live: liveByCounter(state).get(row.firstCounter) })
-    const [found] = read.rows.fromCounter(counter)
+    const chunk = { row, live: liveByCounter(state).get(row.firstCounter) }
+    const { found, isComplete } = await this.#read(chunk, (read) => {
+      const [first] = read.rows.fromCounter(counter)
+      return { found: first, isComplete: read.isComplete }
+    })
     if (found?.counter !== counter) {
-      const mayBeLost = !read.isComplete && found === undefined
+      const mayBeLost = !isComplete && found === undefined
       const isInside = counter <= (finishedSpan(row)?.lastCounter ?? Infinity)
       if (mayBeLost && isInside) throw chunkDamaged(row)
       return null
@@ -150,12 +155,16 @@ export class ChunkSearch {
     const found: Fragment[] = []
     for await (const row of this.#catalogue.chunksFrom(state.streamId, counter)) {
       if (isHidden(row, visibility)) continue
-      const { rows } = await this.#read({ row, live: live.get(row.firstCounter) })
-      for (const fragment of rows.fromCounter(counter)) {
-        if (fragment.deleted || !visibility.shows(fragment)) continue
-        found.push(toFragment(fragment, state.streamId, row.chunkId))
-        if (found.length === limit) return found
-      }
+      const chunk = { row, live: live.get(row.firstCounter) }
+      const isFull = await this.#read(chunk, ({ rows }) => {
+        for (const fragment of rows.fromCounter(counter)) {
+          if (fragment.deleted || !visibility.shows(fragment)) continue
+          found.push(toFragment(fragment, state.streamId, row.chunkId))
+          if (found.length === limit) return true
+        }
+        return false
+      })
+      if (isFull) return found
     }
     return found
   }
@@ -209,19 +218,21 @@ export class ChunkSearch {
 
   /** Persisted rows, deleted or not. */
   async allRowsOf(chunk: ChunkToRead): Promise<readonly FragmentRow[]> {
-    return (await this.#read(chunk)).rows.all()
+    return this.#read(chunk, ({ rows }) => rows.all())
   }
 
-  async #read({ row, live }: ChunkToRead): Promise<ChunkRows> {
-    let read = NO_ROWS
-    if (live !== undefined) {
-      read = await this.#reader.liveRows(row, live.rows)
-    } else if (row.state === 'finished') {
-      read = await this.#reader.finishedRows(row)
-    }
-    if (read.isComplete) return read
-    const known = this.#catalogue.chunk(streamIdOf(row.path), row.firstCounter)
-    return known?.chunkId === row.chunkId ? read : NO_ROWS // it was removed meanwhile
+  /** @param use the rows are lent: done with them when it returns */
+  async #read<T>({ row, live }: ChunkToRead, use: (read: ChunkRows) => T): Promise<T> {
+    const useIfThere = (read: ChunkRows) => use(this.#wasRemoved(row, read) ? NO_ROWS : read)
+    if (live !== undefined) return this.#reader.liveRows(row, live.rows, useIfThere)
+    if (row.state === 'finished') return this.#reader.finishedRows(row, useIfThere)
+    return use(NO_ROWS)
+  }
+
+  /** Meanwhile: then it is not damaged. */
+  #wasRemoved(row: ChunkRow, { isComplete }: ChunkRows): boolean {
+    if (isComplete) return false
+    return this.#catalogue.chunk(streamIdOf(row.path), row.firstCounter)?.chunkId !== row.chunkId
   }
 }
 

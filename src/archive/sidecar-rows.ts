@@ -45,8 +45,9 @@ export class SidecarRows {
     return new SidecarRows(Buffer.concat([sidecarHeader(), ...rows.map(encodeRow)]))
   }
 
-  get byteLength(): number {
-    return this.#bytes.length
+  /** The whole sidecar. */
+  get bytes(): Uint8Array {
+    return this.#bytes
   }
 
   all(): readonly FragmentRow[] {

@@ -1,26 +1,30 @@
-/** Blocks are powers of two from 64 KiB to 8 MiB; what is longer is left to the garbage collector. */
-const MIN_BLOCK_BYTES = 64 * 1024
+/** Blocks are powers of two up to 8 MiB; what is longer is left to the garbage collector. */
 const MAX_BLOCK_BYTES = 8 * 1024 * 1024
 
 /**
- * Memory for large pieces of media that live for moments, used again: fresh memory costs a page fault
+ * Memory for large pieces that live for moments, media above all, used again: fresh memory costs a page fault
  * for every 4 KiB and makes the garbage collector run all the time. What is not given back is
  * collected as any other memory is.
  */
 export class BytePool {
   readonly #maxSpareBytes: number
+  readonly #minBlockBytes: number
   readonly #spare = new Map<number, ArrayBuffer[]>()
   readonly #taken = new WeakSet<ArrayBufferLike>()
   #spareBytes = 0
 
-  /** @param maxSpareBytes kept for later use at most */
-  constructor(maxSpareBytes: number) {
+  /**
+   * @param maxSpareBytes kept for later use at most
+   * @param minBlockBytes a power of two
+   */
+  constructor(maxSpareBytes: number, minBlockBytes = 64 * 1024) {
     this.#maxSpareBytes = maxSpareBytes
+    this.#minBlockBytes = minBlockBytes
   }
 
   /** @returns as many bytes, with anything in them */
   take(byteLength: number): Buffer {
-    const blockBytes = toBlockBytes(byteLength)
+    const blockBytes = Math.max(this.#minBlockBytes, nextPowerOfTwo(byteLength))
     if (blockBytes > MAX_BLOCK_BYTES) return Buffer.allocUnsafeSlow(byteLength)
     let block = this.#spare.get(blockBytes)?.pop()
     if (block === undefined) block = Buffer.allocUnsafeSlow(blockBytes).buffer
@@ -54,6 +58,6 @@ export class BytePool {
   }
 }
 
-function toBlockBytes(byteLength: number): number {
-  return Math.max(MIN_BLOCK_BYTES, 2 ** Math.ceil(Math.log2(Math.max(byteLength, 1))))
+function nextPowerOfTwo(byteLength: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(byteLength, 1)))
 }

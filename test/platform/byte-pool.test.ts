@@ -61,3 +61,10 @@ test('parts are gathered in one piece', () => {
 
   expect([...gathered]).toEqual([1, 2, 3])
 })
+
+test('small pieces need no large blocks, where that is said', () => {
+  const pool = new BytePool(MIB, 4096)
+
+  expect(pool.take(1).buffer.byteLength).toBe(4096)
+  expect(pool.take(4097).buffer.byteLength).toBe(8192)
+})

@@ -66,7 +66,7 @@ export class FaultyDisk {
         if (verdict !== 'go') throw noSpace()
         await file.write(parts, position)
       },
-      read: (position, length) => file.read(position, length),
+      read: (position, length, memory) => file.read(position, length, memory),
       size: () => file.size(),
       truncate: (length) => this.#do('truncate', () => file.truncate(length)),
       sync: () => this.#do('sync', () => file.sync()),
