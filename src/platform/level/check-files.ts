@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readLog } from './log-records.ts'
 import { addUpEdits, type LevelVersion } from './manifest.ts'
@@ -74,15 +74,34 @@ async function findDamagedBlock(
 ): Promise<string | null> {
   const names = await namesIn(directory)
   let checkedBytes = 0
+  let memory = Buffer.alloc(0) // one for all: fresh memory for each would stay with the process
   for (const [number, length] of [...tables].sort(([a], [b]) => b - a)) {
     checkedBytes += length
     if (checkedBytes > mostBytes) return null
     const name = tableName(names, number)
     if (name === null) return `${toName(number, 'ldb')} is missing`
-    const damage = findTableDamage(await readFile(join(directory, name)))
+    if (memory.length < length) memory = Buffer.allocUnsafeSlow(length)
+    const bytes = await readStart(join(directory, name), memory.subarray(0, length))
+    const damage = findTableDamage(bytes)
     if (damage !== null) return `${name}: ${damage}`
   }
   return null
+}
+
+/** @returns as much of the memory as the file has bytes for */
+async function readStart(path: string, memory: Buffer): Promise<Buffer> {
+  const file = await open(path, 'r')
+  try {
+    let filled = 0
+    while (filled < memory.length) {
+      const { bytesRead } = await file.read(memory, filled, memory.length - filled, filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return memory.subarray(0, filled)
+  } finally {
+    await file.close()
+  }
 }
 
 /** `null`: there is no database yet; a text: why it cannot be told what it has. */
