@@ -56,6 +56,12 @@ export interface DataStreams extends AsyncDisposable {
   readonly account: AccountSettings
   /** Where an iterator of the given kind starts. Positions are plain values; the edge seals them. */
   seek(name: string, shardId: string, start: IteratorStart): Promise<ShardPosition>
+  /**
+   * As {@link seek}, within what an open shard gives out to pollers.
+   *
+   * @throws `limit-exceeded`/`ProvisionedThroughputExceededException` where limits are enforced
+   */
+  seekToPoll(name: string, shardId: string, start: IteratorStart): Promise<ShardPosition>
   read(position: ShardPosition, limits: ReadLimits): Promise<ReadResult>
   /**
    * As {@link read}, within what pollers of a shard may have together.

@@ -1,6 +1,9 @@
+import type { EpochMs } from '../domain/time.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { ShardLevelMetric } from './data-streams.ts'
 import type { OpenStream } from './open-stream.ts'
+
+const SUBSCRIPTION = ['SubscribeToShard', 'SubscribeToShardEvent']
 
 /**
  * Counts what goes through a shard: for its stream always, for the shard where enhanced monitoring
@@ -35,23 +38,63 @@ export class Measure {
     if (isOn(stream, 'OutgoingBytes')) this.#metrics.datastreamShardBytesOut.inc(of, bytes)
   }
 
-  /** Of polls: `ageMs` of the last record returned, 0 when caught up. */
-  polled(stream: OpenStream, shard: string, poll: { seconds: number; ageMs: number }): void {
+  /** Of a poll: how old the last record returned was; 0 when caught up. */
+  polled(stream: OpenStream, shard: string, age: { ms: number; polledAt: EpochMs }): void {
     const { name } = stream.row
-    this.#metrics.datastreamReadSeconds.observe({ stream: name }, poll.seconds)
-    this.#metrics.datastreamIteratorAgeMs.set({ stream: name }, poll.ageMs)
+    const ofStream = stream.iteratorAges.polled(shard, age)
+    this.#metrics.datastreamIteratorAgeMs.set({ stream: name }, ofStream)
     if (!isOn(stream, 'IteratorAgeMilliseconds')) return
-    this.#metrics.datastreamShardIteratorAgeMs.set({ stream: name, shard }, poll.ageMs)
+    this.#metrics.datastreamShardIteratorAgeMs.set({ stream: name, shard }, age.ms)
   }
 
   stored(stream: OpenStream, bytes: number): void {
     this.#metrics.datastreamStoredBytes.set({ stream: stream.row.name }, bytes)
   }
 
-  /** What stands still would be told for ever. */
-  gone({ row: { name } }: OpenStream): void {
-    this.#metrics.datastreamStoredBytes.remove({ stream: name })
-    this.#metrics.datastreamIteratorAgeMs.remove({ stream: name })
+  /** Names would add up, and what stands still would be told for ever. */
+  gone(stream: OpenStream): void {
+    const of = { stream: stream.row.name }
+    for (const metric of this.#ofStreams()) metric.remove(of)
+    for (const { info } of stream.shards) this.shardGone(stream, info.shardId)
+    for (const operation of ['GetRecords', 'PutRecord', 'PutRecords', ...SUBSCRIPTION]) {
+      this.#metrics.kinesisCallSeconds.remove({ ...of, operation })
+      this.#metrics.kinesisCallBytes.remove({ ...of, operation })
+      for (const outcome of ['success', 'throttled', 'failed', 'refused']) {
+        this.#metrics.kinesisCalls.remove({ ...of, operation, outcome })
+        this.#metrics.kinesisCallRecords.remove({ ...of, operation, outcome })
+      }
+    }
+  }
+
+  shardGone(stream: OpenStream, shard: string): void {
+    stream.iteratorAges.forget(shard)
+    const of = { stream: stream.row.name, shard }
+    for (const metric of this.#ofShards()) metric.remove(of)
+  }
+
+  #ofStreams() {
+    const metrics = this.#metrics
+    return [
+      ...[metrics.datastreamRecordsIn, metrics.datastreamBytesIn],
+      ...[metrics.datastreamRecordsOut, metrics.datastreamBytesOut],
+      ...[metrics.datastreamWriteThrottled, metrics.datastreamReadThrottled],
+      ...[metrics.datastreamIteratorsThrottled, metrics.datastreamPutSeconds],
+      ...[metrics.datastreamStoredBytes, metrics.datastreamIteratorAgeMs],
+    ]
+  }
+
+  #ofShards() {
+    const metrics = this.#metrics
+    return [
+      ...[metrics.datastreamShardRecordsIn, metrics.datastreamShardBytesIn],
+      ...[metrics.datastreamShardRecordsOut, metrics.datastreamShardBytesOut],
+      ...[metrics.datastreamShardWriteThrottled, metrics.datastreamShardReadThrottled],
+      ...[metrics.datastreamShardIteratorAgeMs, metrics.datastreamHotKeys],
+    ]
+  }
+
+  iteratorThrottled({ row: { name } }: OpenStream): void {
+    this.#metrics.datastreamIteratorsThrottled.inc({ stream: name })
   }
 
   writeThrottled(stream: OpenStream, shard: string): void {

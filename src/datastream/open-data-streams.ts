@@ -211,6 +211,18 @@ class SegmentedDataStreams implements DataStreams {
     return seekIn(this.#catalogue.find(name), shardId, start, this.#parts.clock.now())
   }
 
+  async seekToPoll(name: string, shardId: string, start: IteratorStart): Promise<ShardPosition> {
+    const { clock, options, measure } = this.#parts
+    const stream = this.#catalogue.find(name)
+    const { capacity, row } = stream.shard(shardId)
+    const isLimited = options.capacity !== 'off' && row.closedAt === null
+    if (isLimited && !capacity.takeIterator(clock.now())) {
+      measure.iteratorThrottled(stream)
+      if (options.capacity === 'enforce') throw rateExceeded(name, shardId)
+    }
+    return this.seek(name, shardId, start)
+  }
+
   async read(position: ShardPosition, limits: ReadLimits): Promise<ReadResult> {
     const stream = this.#generationOf(position)
     const read = await readIn(stream, position, limits, this.#parts.clock.now())
@@ -223,15 +235,13 @@ class SegmentedDataStreams implements DataStreams {
     const { clock, options, measure } = this.#parts
     const stream = this.#generationOf(position)
     const { capacity, info } = stream.shard(position.shardId)
-    const startedAt = performance.now()
     if (options.capacity !== 'off' && !capacity.takePoll(clock.now())) {
       measure.readThrottled(stream, info.shardId)
       if (options.capacity === 'enforce') throw rateExceeded(position.stream, info.shardId)
     }
     const read = await this.read(position, limits)
     if (options.capacity !== 'off') capacity.chargeRead(bytesOf(read.records), clock.now())
-    const seconds = (performance.now() - startedAt) / 1000
-    measure.polled(stream, info.shardId, { seconds, ageMs: read.millisBehindLatest })
+    measure.polled(stream, info.shardId, { ms: read.millisBehindLatest, polledAt: clock.now() })
     return read
   }
 

@@ -1,6 +1,7 @@
 import { ServiceError } from '../domain/errors.ts'
 import type { DataStreamStatus, RecordToPut } from './data-streams.ts'
 import { hashPartitionKey, parseHashKey } from './hash-range.ts'
+import { IteratorAges } from './iterator-ages.ts'
 import { shardNotFound } from './plan-reshard.ts'
 import { lastWhere } from './segment-index.ts'
 import type { Shard } from './shard.ts'
@@ -16,6 +17,7 @@ export class OpenStream {
   readonly gone = new AbortController()
   readonly consumers: StreamConsumers
   readonly cipher: StreamCipher
+  readonly iteratorAges = new IteratorAges()
   readonly #byId = new Map<string, Shard>()
   /** Open shards in the order of their hash ranges, which cover the space without a gap. */
   #byHash: readonly Shard[] = []

@@ -7,6 +7,7 @@ export const READ_BYTES_PER_SECOND = 2 * MEBIBYTE
 const WRITE_BYTES_PER_SECOND = MEBIBYTE
 const WRITE_RECORDS_PER_SECOND = 1000
 const READ_CALLS_PER_SECOND = 5
+const ITERATORS_PER_SECOND = 5
 
 /** What one shard may take and give (Kinesis Data Streams, "Quotas and limits"). */
 export class ShardCapacity {
@@ -14,12 +15,14 @@ export class ShardCapacity {
   readonly #writeRecords: TokenBucket
   readonly #readBytes: TokenBucket
   readonly #readCalls: TokenBucket
+  readonly #iterators: TokenBucket
 
   constructor(now: EpochMs) {
     this.#writeBytes = new TokenBucket(WRITE_BYTES_PER_SECOND, now)
     this.#writeRecords = new TokenBucket(WRITE_RECORDS_PER_SECOND, now)
     this.#readBytes = new TokenBucket(READ_BYTES_PER_SECOND, now)
     this.#readCalls = new TokenBucket(READ_CALLS_PER_SECOND, now)
+    this.#iterators = new TokenBucket(ITERATORS_PER_SECOND, now)
   }
 
   /** Whether one record fits; it is counted if it does. */
@@ -34,6 +37,13 @@ export class ShardCapacity {
   takePoll(now: EpochMs): boolean {
     if (!this.#readCalls.admits(1, now) || this.#readBytes.debtMs(now) > 0) return false
     this.#readCalls.take(1, now)
+    return true
+  }
+
+  /** Whether an iterator may be given out; it is counted if it may. */
+  takeIterator(now: EpochMs): boolean {
+    if (!this.#iterators.admits(1, now)) return false
+    this.#iterators.take(1, now)
     return true
   }
 

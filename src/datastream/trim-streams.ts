@@ -72,6 +72,7 @@ async function removeShard(parts: StoreParts, stream: OpenStream, shard: Shard):
   const { number } = shard.row
   if (!(await parts.meta.commit(expiredShardBatch(stream.row, shard.row)))) return
   stream.forget(shard)
+  parts.measure.shardGone(stream, shard.info.shardId)
   await shard[Symbol.asyncDispose]()
   await rm(folderOfShard(parts, createdAt, number), { recursive: true, force: true })
   await parts.meta.commit(shardGarbageGoneBatch(createdAt, number))

@@ -250,15 +250,40 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
     ),
     datastreamPutSeconds: histogram(
       'kinora_datastream_put_seconds',
-      'Put of one or more records to the answer of the disk (PutRecords.Latency)',
+      'Put of one or more records to the answer of the disk',
       ['stream'],
       [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
     ),
-    datastreamReadSeconds: histogram(
-      'kinora_datastream_read_seconds',
-      'Read of records (GetRecords.Latency)',
+    datastreamIteratorsThrottled: counter(
+      'kinora_datastream_iterators_throttled_calls_total',
+      'GetShardIterator calls over the limit of their shard',
       ['stream'],
+    ),
+    kinesisCalls: counter(
+      'kinora_kinesis_calls_total',
+      'Data operations of the Kinesis API, by how they ended: success, throttled, failed, refused (PutRecords.Success, SubscribeToShard.RateExceeded)',
+      ['stream', 'operation', 'outcome'],
+    ),
+    kinesisCallSeconds: histogram(
+      'kinora_kinesis_call_seconds',
+      'Data operations that did not fail (PutRecord.Latency, PutRecords.Latency, GetRecords.Latency)',
+      ['stream', 'operation'],
       [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    ),
+    kinesisCallRecords: counter(
+      'kinora_kinesis_records_total',
+      'Records of data operations, by how each of them ended (PutRecords.SuccessfulRecords, PutRecords.ThrottledRecords, PutRecords.FailedRecords, GetRecords.Records, SubscribeToShardEvent.Records)',
+      ['stream', 'operation', 'outcome'],
+    ),
+    kinesisCallBytes: counter(
+      'kinora_kinesis_bytes_total',
+      'Data and keys of data operations (PutRecord.Bytes, PutRecords.Bytes, GetRecords.Bytes, SubscribeToShardEvent.Bytes)',
+      ['stream', 'operation'],
+    ),
+    kinesisSubscriberLagMs: gauge(
+      'kinora_kinesis_subscriber_lag_milliseconds',
+      'Of subscriptions that are on, behind the newest record of the shard (SubscribeToShardEvent.MillisBehindLatest)',
+      ['stream', 'consumer', 'shard'],
     ),
     datastreamHotKeys: counter(
       'kinora_datastream_hot_keys_total',

@@ -19,15 +19,20 @@ export const getRecords = defineOperation(
     DryRun: boolean(),
   }),
   async (input, { service, codec }) => {
-    const { dataStreams, sealer, clock } = service
+    const { dataStreams, sealer, clock, calls } = service
     const position = openIterator(sealer, input.ShardIterator, clock.now())
     const { StreamARN } = input
     if (StreamARN !== undefined && toStreamName({ StreamARN }, service) !== position.stream) {
       throw invalid('StreamARN and ShardIterator must name the same stream.')
     }
     const maxRecords = input.Limit ?? MAX_RECORDS
-    const read = await dataStreams.poll(position, { maxRecords, maxBytes: MAX_BYTES })
+    if (input.DryRun === true) await dataStreams.read(position, { maxRecords: 0, maxBytes: 0 })
     refuseDryRun(input.DryRun)
+    const call = { stream: position.stream, operation: 'GetRecords' } as const
+    const read = await calls.measure(call, () =>
+      dataStreams.poll(position, { maxRecords, maxBytes: MAX_BYTES }),
+    )
+    calls.read(call, read.records)
     const others = {
       MillisBehindLatest: read.millisBehindLatest,
       ...(read.next === null

@@ -23,8 +23,9 @@ export const getShardIterator = defineOperation(
       SequenceNumber: input.StartingSequenceNumber,
       Timestamp: input.Timestamp,
     })
-    const position = await service.dataStreams.seek(name, input.ShardId, start)
+    if (input.DryRun === true) await service.dataStreams.seek(name, input.ShardId, start)
     refuseDryRun(input.DryRun)
+    const position = await service.dataStreams.seekToPoll(name, input.ShardId, start)
     return { ShardIterator: sealIterator(service.sealer, position, service.clock.now()) }
   },
 )

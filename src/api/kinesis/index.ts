@@ -14,6 +14,7 @@ import type { HttpRequest, HttpResponse } from '../http-server.ts'
 import { authorise, resourceOf } from './authorise.ts'
 import { AuditedCall } from '../aws/audited-call.ts'
 import { cborCodec, jsonCodec, type Codec } from '../aws/codec.ts'
+import { CallMetrics } from './call-metrics.ts'
 import { toWireError, type WireError } from './errors.ts'
 import { EventStream } from './event-stream.ts'
 import type { KinesisService, Output } from './operation.ts'
@@ -79,6 +80,7 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
   const service: KinesisService = {
     ...{ dataStreams, clock, sealer, region, accountId },
     sharedRecords: new SharedRecords(),
+    calls: new CallMetrics(metrics),
   }
   const verifier = createVerifier('kinesis', parts)
   const audit = parts.audit ?? noAuditLog

@@ -2,6 +2,7 @@ import type { DataStreams } from '../../datastream/index.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Caller } from '../auth/index.ts'
 import type { Codec } from '../aws/codec.ts'
+import type { CallMetrics } from './call-metrics.ts'
 import type { EventStream } from './event-stream.ts'
 import type { SharedRecords } from './render-records.ts'
 import type { InputOf, Member } from '../aws/input-schema.ts'
@@ -13,6 +14,7 @@ export type KinesisService = {
   readonly clock: Clock
   readonly sealer: TokenSealer
   readonly sharedRecords: SharedRecords
+  readonly calls: CallMetrics
   readonly region: string
   readonly accountId: string
 }

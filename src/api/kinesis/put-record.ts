@@ -24,7 +24,11 @@ export const putRecord = defineOperation(
       refuseFutureNumber(input.SequenceNumberForOrdering, name, service)
     }
     refuseDryRun(input.DryRun)
-    const [result] = await service.dataStreams.put(name, [toRecordToPut(input)])
+    const call = { stream: name, operation: 'PutRecord' } as const
+    const [result] = await service.calls.measure(call, () =>
+      service.dataStreams.put(name, [toRecordToPut(input)]),
+    )
+    service.calls.put(call, [input], [result!])
     const { shardId, sequenceNumber: number } = result!
     return { ShardId: shardId, SequenceNumber: number, ...toEncryptionType(settings) }
   },

@@ -1,5 +1,6 @@
 import { ServiceError } from '../../domain/errors.ts'
 import type { PutOutcome } from '../../datastream/index.ts'
+import { outcomeOfError } from './call-metrics.ts'
 import { refuseDryRun } from './dry-run.ts'
 import { toWireError } from './errors.ts'
 import { boolean, list, required, structure } from '../aws/input-schema.ts'
@@ -28,7 +29,13 @@ export const putRecords: Operation = {
       refuseRecords(input.Records, settings, (i) => `records.${i + 1}.member.`)
       refuseLargeRequest(input.Records)
       refuseDryRun(input.DryRun)
-      const outcomes = await service.dataStreams.putEach(name, input.Records.map(toRecordToPut))
+      const call = { stream: name, operation: 'PutRecords' } as const
+      const outcomes = await service.calls.measure(
+        call,
+        () => service.dataStreams.putEach(name, input.Records.map(toRecordToPut)),
+        outcomeOfEach,
+      )
+      service.calls.put(call, input.Records, outcomes)
       const failed = outcomes.find((outcome) => 'error' in outcome && !isThrottled(outcome.error))
       if (failed !== undefined && outcomes.every((outcome) => 'error' in outcome)) {
         throw (failed as { readonly error: unknown }).error
@@ -49,6 +56,12 @@ function refuseLargeRequest(records: readonly RecordInput[]): void {
     bytes += Data.length + Buffer.byteLength(PartitionKey)
   }
   if (bytes > MAX_REQUEST_BYTES) throw invalid('Records size exceeds 10 MB limit')
+}
+
+/** Of the call: well, when a record is stored (developer guide: "PutRecords.Success"). */
+function outcomeOfEach(outcomes: readonly PutOutcome[]) {
+  const errors = outcomes.flatMap((outcome) => ('error' in outcome ? [outcome.error] : []))
+  return errors.length < outcomes.length ? 'success' : outcomeOfError(errors[0])
 }
 
 function isThrottled(error: unknown): boolean {

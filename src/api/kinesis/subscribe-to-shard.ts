@@ -1,4 +1,5 @@
 import type { SubscriptionEvent } from '../../datastream/index.ts'
+import { outcomeOfError, type CallMetrics } from './call-metrics.ts'
 import { consumerArn, findConsumerByArn } from './consumer-address.ts'
 import { refuseDryRun } from './dry-run.ts'
 import { EventStream, type EventMessage } from './event-stream.ts'
@@ -24,24 +25,50 @@ export const subscribeToShard = defineOperation(
     DryRun: boolean(),
   }),
   async (input, call) => {
-    const { dataStreams } = call.service
+    const { dataStreams, calls } = call.service
     const { stream, consumer } = findConsumerByArn(input.ConsumerARN, call.service)
     const start = toStart(input.StartingPosition)
-    const shard = { stream, shardId: input.ShardId }
+    const to = { stream, consumer: consumer.name, shard: input.ShardId }
     if (input.DryRun === true) await dataStreams.seek(stream, input.ShardId, start)
     refuseDryRun(input.DryRun)
-    const events = await dataStreams.subscribe(
-      stream,
-      { consumer: consumer.name, shardId: input.ShardId, start },
-      call.gone,
+    const events = await calls.measure({ stream, operation: 'SubscribeToShard' }, () =>
+      dataStreams.subscribe(
+        stream,
+        { consumer: consumer.name, shardId: input.ShardId, start },
+        call.gone,
+      ),
     )
-    return new EventStream(toMessages(events, shard, call))
+    return new EventStream(toMessages(counted(events, to, calls), to, call))
   },
 )
 
+type Subscribed = { readonly stream: string; readonly consumer: string; readonly shard: string }
+
+/** Counts each event when the one before it was taken, and how the subscription ended. */
+async function* counted(
+  events: AsyncIterable<SubscriptionEvent>,
+  to: Subscribed,
+  calls: CallMetrics,
+): AsyncGenerator<SubscriptionEvent> {
+  const call = { stream: to.stream, operation: 'SubscribeToShardEvent' } as const
+  try {
+    for await (const event of events) {
+      calls.subscriberBehind(to, event.millisBehindLatest)
+      calls.read(call, event.records)
+      calls.ended(call, 'success')
+      yield event
+    }
+  } catch (error) {
+    if (outcomeOfError(error) === 'failed') calls.ended(call, 'failed')
+    throw error
+  } finally {
+    calls.subscriberGone(to)
+  }
+}
+
 async function* toMessages(
   events: AsyncIterable<SubscriptionEvent>,
-  shard: { readonly stream: string; readonly shardId: string },
+  { stream, shard: shardId }: Subscribed,
   { codec, service }: Call,
 ): AsyncGenerator<EventMessage> {
   for await (const { records, millisBehindLatest, continuation } of events) {
@@ -49,7 +76,7 @@ async function* toMessages(
       MillisBehindLatest: millisBehindLatest,
       // Clients tell the end of a shard by the children in the place of a number.
       ...(continuation === null
-        ? { ChildShards: toChildShards(shard, service.dataStreams) }
+        ? { ChildShards: toChildShards({ stream, shardId }, service.dataStreams) }
         : { ContinuationSequenceNumber: continuation }),
     }
     const payload = service.sharedRecords.render(records, others, codec)

@@ -5,6 +5,7 @@ import {
   GetShardIteratorCommand,
   PutRecordCommand,
   PutRecordsCommand,
+  SplitShardCommand,
 } from '@aws-sdk/client-kinesis'
 import type { DataStreamsOptions } from '../../../src/datastream/index.ts'
 import { ACCOUNT_ID, runKinesisApi } from './running-api.ts'
@@ -82,6 +83,48 @@ describe('enforced', () => {
     await expect(poll()).rejects.toMatchObject(TOO_MUCH)
     api.clock.advance(PER_SECOND)
     await poll()
+  })
+})
+
+describe('iterators', () => {
+  async function countGiven(capacity: DataStreamsOptions['capacity']) {
+    const { api, client } = await withStream(capacity)
+    const input = { StreamName: 'cam', ShardId: SHARD, ShardIteratorType: 'LATEST' } as const
+    const take = () => client.send(new GetShardIteratorCommand(input))
+    const outcomes = []
+    for (let i = 0; i < 8; i++) outcomes.push(await take().catch((error: unknown) => error))
+    api.clock.advance(PER_SECOND)
+    await take()
+    const refused = outcomes.filter((outcome) => outcome instanceof Error)
+    const { values } = await api.observed.metrics.datastreamIteratorsThrottled.get()
+    return { refused, counted: values.map(({ value }) => value) }
+  }
+
+  test('five per second and open shard, where limits are enforced', async () => {
+    const { refused, counted } = await countGiven('enforce')
+
+    expect(refused).toHaveLength(3)
+    expect(refused[0]).toMatchObject(TOO_MUCH)
+    expect(counted).toEqual([3])
+  })
+
+  test.each([
+    { capacity: 'report', counted: [3] },
+    { capacity: 'off', counted: [] },
+  ] as const)('$capacity refuses none', async ({ capacity, counted }) => {
+    expect(await countGiven(capacity)).toEqual({ refused: [], counted })
+  })
+
+  test('a closed shard gives out as many as are asked for', async () => {
+    const { client } = await withStream('enforce')
+    await client.send(
+      new SplitShardCommand({
+        ...{ StreamName: 'cam', ShardToSplit: SHARD, NewStartingHashKey: '1000' },
+      }),
+    )
+    const input = { StreamName: 'cam', ShardId: SHARD, ShardIteratorType: 'LATEST' } as const
+
+    for (let i = 0; i < 8; i++) await client.send(new GetShardIteratorCommand(input))
   })
 })
 
