@@ -145,6 +145,7 @@ export type CoverageGap = {
  * - `expired`: before the retention, whatever there was
  * - `redacted`: deleted on request
  * - `evicted`: it went before its time, for lack of space or over the quota; `detail` says which
+ * - `unreadable`: it was kept, and its files were found gone or damaged; it is back when they are
  * - `unknown`: no reason was recorded
  */
 export type GapReason =
@@ -157,6 +158,7 @@ export type GapReason =
   | 'expired'
   | 'redacted'
   | 'evicted'
+  | 'unreadable'
   | 'unknown'
 
 /** Half open, by one of the clocks. */

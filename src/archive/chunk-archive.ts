@@ -33,6 +33,7 @@ import { Catalogue, type FinishedChunk } from './catalogue.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import { ClockDoubt } from './clock-doubt.ts'
 import { CoverageSearch } from './coverage-search.ts'
+import { DamagedChunks } from './damaged-chunks.ts'
 import { firstCounterOf, streamIdOf } from './chunk-layout.ts'
 import { ChunkReader, fragmentNotFound } from './chunk-reader.ts'
 import { ChunkRemoval } from './chunk-removal.ts'
@@ -128,17 +129,21 @@ export class ChunkArchive implements Archive {
     this.#rounds = new FlushRounds(deps.clock)
     this.#doubt = new ClockDoubt(deps.clock.now(), EXPIRY_INTERVAL_MS)
     const catalogue = new Catalogue(deps.meta)
+    const damaged = new DamagedChunks({ directory, files })
     const reader = new ChunkReader({
-      ...{ directory, files },
-      onDamaged: ({ chunkId, path }, damage) =>
-        events.archiveDamaged({ stream: nameOf(streamIdOf(path)), chunkId, ...damage }),
+      ...{ directory, files, damaged },
+      onDamaged: ({ chunkId, path, firstCounter }, damage) => {
+        const streamId = streamIdOf(path)
+        if (catalogue.chunk(streamId, firstCounter)?.chunkId !== chunkId) return // it was removed
+        events.archiveDamaged({ stream: nameOf(streamId), chunkId, ...damage })
+      },
     })
     const removal = new ChunkRemoval({ directory, files, catalogue, reader, events, nameOf })
     this.#catalogue = catalogue
     this.#reader = reader
     this.#removal = removal
     this.#search = new ChunkSearch(catalogue, reader)
-    this.#coverage = new CoverageSearch(catalogue, this.#search)
+    this.#coverage = new CoverageSearch({ catalogue, search: this.#search, damaged })
     this.#holds = new Holds(deps.meta)
     this.#deletions = new RangeDeletions({
       ...{ directory, files, meta: deps.meta, catalogue, reader, removal, search: this.#search },
@@ -155,7 +160,7 @@ export class ChunkArchive implements Archive {
         (await this.#states.get(streamId))?.forgetChunk(chunkId),
     })
     this.#check = new BackgroundCheck({
-      ...{ directory, files, catalogue, events, nameOf, log: this.#log },
+      ...{ directory, files, catalogue, damaged, events, nameOf, log: this.#log },
       ...{ clock: deps.clock, metrics: deps.metrics },
       bytesPerSecond: options.checkBytesPerSecond ?? 0,
     })

@@ -14,6 +14,7 @@ import { readChunkHeader } from './chunk-ending.ts'
 import { toSidecarPath } from './chunk-layout.ts'
 import type { ChunkStoreFile, ChunkStore } from './chunk-store.ts'
 import { isFileError } from './chunk-store.ts'
+import type { DamagedChunks } from './damaged-chunks.ts'
 import { sidecarHeader } from './fragment-row.ts'
 import type { FsckCode } from './fsck/finding.ts'
 import type { LiveRowFacts } from './live-rows.ts'
@@ -30,6 +31,7 @@ const MAX_TOLD = 1000
 export type ChunkReaderDeps = {
   readonly directory: string
   readonly files: ChunkStore
+  readonly damaged: DamagedChunks
   /** A chunk's files are not as they were written; told once for a chunk. */
   readonly onDamaged: (chunk: ChunkRow, damage: ChunkDamage) => void
 }
@@ -40,6 +42,7 @@ export type ChunkDamage = { readonly code: FsckCode; readonly detail: string }
 export class ChunkReader implements AsyncDisposable {
   readonly #directory: string
   readonly #files: ChunkStore
+  readonly #damaged: DamagedChunks
   readonly #onDamaged: ChunkReaderDeps['onDamaged']
   readonly #openChunks = new Map<string, OpenChunk>()
   readonly #sidecars = new SidecarCache()
@@ -47,9 +50,10 @@ export class ChunkReader implements AsyncDisposable {
   readonly #closing = new Set<Promise<unknown>>()
   readonly #told = new Set<string>()
 
-  constructor({ directory, files, onDamaged }: ChunkReaderDeps) {
+  constructor({ directory, files, damaged, onDamaged }: ChunkReaderDeps) {
     this.#directory = directory
     this.#files = files
+    this.#damaged = damaged
     this.#onDamaged = onDamaged
   }
 
@@ -102,6 +106,10 @@ export class ChunkReader implements AsyncDisposable {
     const path = toSidecarPath(join(this.#directory, chunk.path))
     // On a full disk it is made again each time.
     await writeSidecar(this.#files, path, read.rows.all()).catch(() => undefined)
+    if (this.#sidecars.forgets !== forgetsBefore) {
+      // The chunk may have been removed, or a range of it deleted, after its notes were read.
+      await this.#files.unlink(path).catch(() => undefined)
+    }
     return this.#sidecars.lend(chunk.path, { read, forgetsBefore }, use)
   }
 
@@ -128,6 +136,7 @@ export class ChunkReader implements AsyncDisposable {
   /** Lets go of a chunk whose files are about to be unlinked. */
   forget(path: string): void {
     this.#sidecars.forget(path)
+    this.#damaged.forget(path)
     this.#told.delete(path)
     const open = this.#openChunks.get(path)
     if (open === undefined) return
@@ -208,6 +217,7 @@ export class ChunkReader implements AsyncDisposable {
   }
 
   #tell(chunk: ChunkRow, damage: ChunkDamage): void {
+    this.#damaged.note(chunk.path)
     if (this.#told.has(chunk.path)) return
     if (this.#told.size >= MAX_TOLD) this.#told.clear()
     this.#told.add(chunk.path)

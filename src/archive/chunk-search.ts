@@ -218,7 +218,14 @@ export class ChunkSearch {
 
   /** Persisted rows, deleted or not. */
   async allRowsOf(chunk: ChunkToRead): Promise<readonly FragmentRow[]> {
-    return this.#read(chunk, ({ rows }) => rows.all())
+    return (await this.knownRowsOf(chunk)).rows
+  }
+
+  /** The same, and whether these are all that the chunk had. */
+  async knownRowsOf(
+    chunk: ChunkToRead,
+  ): Promise<{ readonly rows: readonly FragmentRow[]; readonly isComplete: boolean }> {
+    return this.#read(chunk, ({ rows, isComplete }) => ({ rows: rows.all(), isComplete }))
   }
 
   /** @param use the rows are lent: done with them when it returns */

@@ -3,9 +3,11 @@ import type { Coverage } from './archive.ts'
 import type { Catalogue } from './catalogue.ts'
 import { inOrder, isHidden, keepNewest, type ChunkSearch, type FoundRow } from './chunk-search.ts'
 import type { RangedChunk } from './chunk-search.ts'
-import { timeSpanOf, type ChunkSpan, type ClockRange } from './chunk-span.ts'
+import { timeSpanOf, type ChunkSpan, type ClockName, type ClockRange } from './chunk-span.ts'
 import { explainGap, joinPieces, type BareGap, type Explanation, type Piece } from './coverage.ts'
+import type { DamagedChunks } from './damaged-chunks.ts'
 import type { FragmentRow } from './fragment-row.ts'
+import type { GapMark } from './gap-mark.ts'
 import type { StreamState } from './stream-state.ts'
 import type { Visibility } from './visibility.ts'
 
@@ -22,19 +24,26 @@ const ON_ITS_WAY_MS = 60_000
 /**
  * Answers `coverage`. A chunk whose catalogue row says that its fragments follow each other counts
  * as a whole; the fragments of the others are read: those at the range's ends, partly hidden,
- * with gaps of their own, and those that may replace one another.
+ * with gaps of their own, and those that may replace one another. Of chunks that were found damaged
+ * only what their files still have counts.
  */
 export class CoverageSearch {
   readonly #catalogue: Catalogue
   readonly #search: ChunkSearch
+  readonly #damaged: DamagedChunks
 
-  constructor(catalogue: Catalogue, search: ChunkSearch) {
-    this.#catalogue = catalogue
-    this.#search = search
+  constructor(deps: {
+    readonly catalogue: Catalogue
+    readonly search: ChunkSearch
+    readonly damaged: DamagedChunks
+  }) {
+    this.#catalogue = deps.catalogue
+    this.#search = deps.search
+    this.#damaged = deps.damaged
   }
 
   async find(state: StreamState, range: ClockRange, view: CoverageView): Promise<Coverage> {
-    const pieces = await this.#pieces(state, range, view.visibility)
+    const { pieces, unreadable } = await this.#pieces(state, range, view.visibility)
     const newest = pieces.reduce((latest, piece) => Math.max(latest, piece.to), range.from)
     const happened = Math.max(view.now, newest)
     const isOnItsWay = state.writerOpen && happened - newest <= ON_ITS_WAY_MS
@@ -43,7 +52,7 @@ export class CoverageSearch {
     const { spans, gaps } = joinPieces(pieces, { ...range, to })
     const stored = await this.#catalogue.gapMarks(state.streamId, { ...range, to })
     const { closed, open } = state.gaps.record
-    const notes = { closed: [...stored, ...closed], open }
+    const notes = { closed: [...stored, ...closed, ...unreadable], open }
     const explained = []
     for (const gap of gaps) {
       const unexplained = await this.#explain(state, gap, range)
@@ -57,21 +66,27 @@ export class CoverageSearch {
     state: StreamState,
     range: ClockRange,
     visibility: Visibility,
-  ): Promise<readonly FoundPiece[]> {
+  ): Promise<{ readonly pieces: readonly FoundPiece[]; readonly unreadable: readonly GapMark[] }> {
     const { by, to } = range
     const searched = { by, from: await this.#search.searchFrom(state, range, visibility), to }
     const whole: WholeChunk[] = []
     const kept = new Map<number, FoundRow>()
+    const lost = new Set<FragmentRow>()
+    const unreadable: GapMark[] = []
     const read = async (chunk: RangedChunk) => {
-      for (const row of await this.#search.rowsOf(chunk)) {
+      const known = await this.#knownOf(chunk)
+      if (known.mark !== null) unreadable.push(known.mark)
+      for (const row of known.rows) {
         const { from, to: end } = timeSpanOf(row, by)
-        if (from >= to || end <= searched.from || !visibility.shows(row)) continue
+        if (from >= to || end <= searched.from || row.deleted || !visibility.shows(row)) continue
+        if (row.offset + row.length > known.bytes) lost.add(row) // it still replaces others
         keepNewest(kept, { row, chunkId: chunk.row.chunkId }, by)
       }
     }
     for await (const chunk of this.#search.chunksInRange(state, searched)) {
       if (isHidden(chunk.row, visibility)) continue
-      const candidate = toWhole(chunk, range, visibility)
+      const isDamaged = this.#damaged.has(chunk.row.path)
+      const candidate = isDamaged ? null : toWhole(chunk, range, visibility)
       if (candidate === null) await read(chunk)
       else whole.push(candidate)
     }
@@ -82,9 +97,31 @@ export class CoverageSearch {
       else pieces.push(candidate)
     }
     for (const { row } of inOrder(kept, range)) {
+      if (lost.has(row)) continue
       pieces.push({ ...timeSpanOf(row, by), fragments: 1, bytes: row.length, row, chunk: null })
     }
-    return pieces
+    return { pieces, unreadable }
+  }
+
+  /** Rows of a chunk, how far its file can be read, and what says so when that is not far enough. */
+  async #knownOf(chunk: RangedChunk): Promise<{
+    readonly rows: readonly FragmentRow[]
+    readonly bytes: number
+    readonly mark: GapMark | null
+  }> {
+    const { path } = chunk.row
+    const { rows, isComplete } = await this.#search.knownRowsOf(chunk)
+    if (!this.#damaged.has(path)) return { rows, bytes: Infinity, mark: null }
+    const bytes = await this.#damaged.bytesOf(path)
+    const isWhole = rows.every(({ offset, length }) => offset + length <= (bytes ?? 0))
+    if (isComplete && isWhole) {
+      this.#damaged.forget(path)
+      return { rows, bytes: Infinity, mark: null }
+    }
+    const span = spanOf(chunk)
+    const detail = bytes === null ? 'a file is missing or cannot be opened' : 'a file is damaged'
+    const mark = span && { reason: 'unreadable' as const, detail, ...spansOf(span) }
+    return { rows, bytes: bytes ?? 0, mark }
   }
 
   /** What the fragments beside a gap say about it. */
@@ -155,6 +192,10 @@ function toWhole(chunk: RangedChunk, range: ClockRange, visibility: Visibility):
     ...{ from, to, fragments, lastStart, chunk, row: null },
     bytes: span.outline!.mediaBytes,
   }
+}
+
+function spansOf({ server, producer }: ChunkSpan): Pick<GapMark, ClockName> {
+  return { server, producer }
 }
 
 function spanOf({ row, live }: RangedChunk): ChunkSpan | null {

@@ -1,6 +1,7 @@
 import { copyFile, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { Catalogue } from '../../src/archive/catalogue.ts'
+import { DamagedChunks } from '../../src/archive/damaged-chunks.ts'
 import { BackgroundCheck } from '../../src/archive/fsck/background-check.ts'
 import { nodeChunkStore } from '../../src/archive/node-chunk-store.ts'
 import { systemClock } from '../../src/platform/clock.ts'
@@ -40,6 +41,7 @@ test('damage is told once, however often it is found, and again when it is anoth
   const { recorder, ...observed } = createObserved()
   const check = new BackgroundCheck({
     ...{ directory: media, files: nodeChunkStore, catalogue: new Catalogue(meta), ...observed },
+    damaged: new DamagedChunks({ directory: media, files: nodeChunkStore }),
     ...{ clock: { ...systemClock, sleep: async () => undefined }, nameOf: String },
     bytesPerSecond: 1,
   })

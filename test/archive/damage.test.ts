@@ -1,4 +1,4 @@
-import { open, rm, truncate } from 'node:fs/promises'
+import { open, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { fsck, type Archive } from '../../src/archive/index.ts'
 import { toStreamId } from '../../src/domain/stream.ts'
@@ -208,5 +208,107 @@ describe('while the service runs', () => {
     ])
     const [fragment] = await archive.newest(YARD, 1)
     await expect(archive.read(fragment!)).rejects.toMatchObject({ code: 'FragmentUnreadable' })
+  })
+})
+
+describe('coverage of a chunk whose files are found damaged', () => {
+  const whole = [
+    { from: T, to: T + 8000 },
+    { from: T + MINUTE_MS, to: T + MINUTE_MS + 8000 },
+    { from: T + 2 * MINUTE_MS, to: T + 2 * MINUTE_MS + 8000 },
+  ]
+  const covers = async (archive: Archive, by: 'producer' | 'server' = 'producer') => {
+    const { spans, gaps } = await archive.coverage(YARD, { ...minutes(0, 3), by })
+    return {
+      spans: spans.map(({ from, to }) => ({ from, to })),
+      unreadable: gaps.flatMap(({ from, to, reason }) =>
+        reason === 'unreadable' ? [{ from, to }] : [],
+      ),
+      length: [...spans, ...gaps].reduce((sum, { from, to }) => sum + to - from, 0),
+    }
+  }
+  const all = { spans: whole, unreadable: [], length: 3 * MINUTE_MS }
+
+  test.each(['producer', 'server'] as const)(
+    'by %s time: gone is a gap that says so as long as it is gone, and no longer',
+    async (by) => {
+      const { archive, media, yard } = await running()
+      await rename(media, `${media}.away`)
+      expect(await covers(archive, by)).toEqual(all) // nobody has looked yet
+
+      await expect(archive.read(yard[5]!)).rejects.toMatchObject({ code: 'FragmentUnreadable' })
+      const gone = { ...all, spans: [whole[0], whole[2]], unreadable: [whole[1]] }
+      for (let i = 0; i < 3; i++) expect(await covers(archive, by)).toEqual(gone)
+      const { gaps } = await archive.coverage(YARD, { ...minutes(1, 1.1), by })
+      expect(gaps).toEqual([
+        {
+          ...{ from: T + MINUTE_MS, to: T + 1.1 * MINUTE_MS, reason: 'unreadable' },
+          detail: 'a file is missing or cannot be opened',
+        },
+      ])
+
+      await rename(`${media}.away`, media)
+      expect(await covers(archive, by)).toEqual(all)
+      await archive.read(yard[5]!)
+    },
+  )
+
+  test('cut short: what is left counts, the rest does not', async () => {
+    const { archive, media, yard } = await running()
+    await truncate(media, yard[6]!.place.offset + 10)
+    await codes([archive.read(yard[7]!)])
+    const cut = T + MINUTE_MS + 4000
+
+    expect(await covers(archive)).toEqual({
+      ...all,
+      spans: [whole[0], { from: whole[1]!.from, to: cut }, whole[2]],
+      unreadable: [{ from: cut, to: whole[1]!.to }],
+    })
+  })
+
+  test('with its sidecar: the look-up that misses it says so to coverage too', async () => {
+    const { archive, media, sidecar } = await running()
+    const kept = [await readFile(media), await readFile(sidecar)]
+    await rm(media)
+    await rm(sidecar)
+    await expect(archive.list(YARD, minutes(1, 2))).rejects.toMatchObject({ code: 'ChunkDamaged' })
+
+    expect(await covers(archive)).toMatchObject({ unreadable: [whole[1]] })
+    await writeFile(media, kept[0]!)
+    await writeFile(sidecar, kept[1]!)
+    expect(await covers(archive)).toEqual(all)
+  })
+
+  test('the background check says it as well', async () => {
+    const { archive, media, open: openAgain, recorder, clock } = await running()
+    await archive[Symbol.asyncDispose]()
+    await rm(media)
+    const again = await openAgain({}, { checkBytesPerSecond: 1 << 20 })
+    const told = recorder.first(({ name }) => name === 'archiveDamaged')
+    const passing = setInterval(() => clock.advance(1000), 1)
+    await told.finally(() => clearInterval(passing))
+
+    expect(await covers(again)).toMatchObject({ unreadable: [whole[1]] })
+  })
+
+  test('a fragment that a lost one replaced does not stand in for it', async () => {
+    const place = await archiveWorkplace()
+    const archive = await place.open()
+    for (let session = 0; session < 2; session++) {
+      await using writer = await archive.openWriter(YARD)
+      for (let i = 0; i < 3; i++) {
+        const at = T + session * MINUTE_MS + i * 2000
+        await writeFragment(writer, { at, producerAt: T + i * 2000 })
+      }
+    }
+    place.clock.advance(3 * MINUTE_MS)
+    const [, newer] = await chunkFiles(place.media)
+    const listed = await archive.list(YARD, { ...minutes(0, 1), by: 'producer' })
+    await rm(newer!)
+    await codes(listed.map((fragment) => archive.read(fragment)))
+
+    const { spans, gaps } = await archive.coverage(YARD, { ...minutes(0, 0.1), by: 'producer' })
+    expect(spans).toEqual([])
+    expect(gaps).toMatchObject([{ from: T, to: T + 6000, reason: 'unreadable' }])
   })
 })

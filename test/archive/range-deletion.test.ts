@@ -2,9 +2,12 @@ import { readFile, rm, stat } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Archive } from '../../src/archive/index.ts'
+import type { ChunkStore } from '../../src/archive/chunk-store.ts'
+import { nodeChunkStore } from '../../src/archive/node-chunk-store.ts'
 import { toSidecarPath } from '../../src/archive/chunk-layout.ts'
 import type { Fragment } from '../../src/domain/fragment.ts'
 import { epochMs } from '../../src/domain/time.ts'
+import { createDeferred } from '../../src/platform/deferred.ts'
 import { validateMatroska } from '../../src/media/matroska/validate.ts'
 import { appendFragment, writeFragment } from '../support/archive-media.ts'
 import { archiveWorkplace, MINUTE_MS, T, YARD } from '../support/archive-workplace.ts'
@@ -263,4 +266,49 @@ test('a range needs a length, and media in it is not needed', async () => {
   expect(await archive.deleteRange(YARD, seconds(3, 4))).toEqual({
     ...{ fragments: 0, chunks: 0, bytes: 0 },
   })
+})
+
+test('a sidecar that is made again from notes read before the deletion brings nothing back', async () => {
+  const place = await archiveWorkplace()
+  const written = await place.open()
+  const all = await writeFragments(written, 4)
+  {
+    await using writer = await written.openWriter(YARD) // a stream knows its last 32
+    for (let i = 0; i < 32; i++)
+      await writeFragment(writer, { at: T + MINUTE_MS + i * 2 * SECONDS })
+  }
+  await written[Symbol.asyncDispose]()
+  const [path] = await chunkFiles(place.media)
+  await rm(toSidecarPath(path!))
+  const [isWriting, mayWrite] = [createDeferred<void>(), createDeferred<void>()]
+  /** The first who makes the sidecar again is held up as it writes it. */
+  const open: ChunkStore['open'] = async (name, flags) => {
+    const file = await nodeChunkStore.open(name, flags)
+    if (flags !== 'wx+' || !name.endsWith('.idx')) return file
+    return {
+      write: async (...args) => {
+        isWriting.resolve()
+        await mayWrite.promise
+        return file.write(...args)
+      },
+      read: (...args) => file.read(...args),
+      size: () => file.size(),
+      truncate: (length) => file.truncate(length),
+      sync: () => file.sync(),
+      close: () => file.close(),
+    }
+  }
+  const archive = await place.open({ files: { ...nodeChunkStore, open } })
+  await archive.newest(YARD, 1)
+  const list = (from: Archive) => from.list(YARD, { ...EVERYTHING, to: epochMs(T + MINUTE_MS) })
+  const early = list(archive)
+  await isWriting.promise
+
+  await archive.deleteRange(YARD, seconds(2, 5))
+  mayWrite.resolve()
+  await early
+
+  expect(await list(archive)).toEqual([all[0], all[3]])
+  await archive[Symbol.asyncDispose]()
+  expect(await list(await place.open())).toEqual([all[0], all[3]])
 })

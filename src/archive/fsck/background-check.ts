@@ -8,6 +8,7 @@ import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Catalogue, FinishedChunk } from '../catalogue.ts'
 import { isFileError, type ChunkStore } from '../chunk-store.ts'
+import type { DamagedChunks } from '../damaged-chunks.ts'
 import { checkChunkBytes, type ChunkCheck, type ReadPace } from './check-chunk.ts'
 import { findOrphans } from './orphans.ts'
 
@@ -15,6 +16,7 @@ export type BackgroundCheckDeps = {
   readonly directory: string
   readonly files: ChunkStore
   readonly catalogue: Catalogue
+  readonly damaged: DamagedChunks
   readonly nameOf: (streamId: StreamId) => string
   readonly clock: Clock
   readonly events: Events
@@ -120,13 +122,15 @@ export class BackgroundCheck {
   }
 
   async #checkChunk(streamId: StreamId, chunk: FinishedChunk, signal: AbortSignal): Promise<void> {
-    const { catalogue, events, nameOf } = this.#deps
+    const { catalogue, damaged, events, nameOf } = this.#deps
     const isUnchanged = () =>
       isDeepStrictEqual(catalogue.chunk(streamId, chunk.firstCounter), chunk)
     let findings = await this.#readChunk(chunk, signal)
     // A range may have been deleted in it meanwhile: only what is found again is damage.
     if (findings.length > 0 && isUnchanged()) findings = await this.#readChunk(chunk, signal)
-    if (!isUnchanged() || !this.#isNews(chunk, findings)) return
+    if (!isUnchanged()) return
+    if (findings.length > 0) damaged.note(chunk.path)
+    if (!this.#isNews(chunk, findings)) return
     for (const { code, detail } of findings) {
       events.archiveDamaged({ stream: nameOf(streamId), chunkId: chunk.chunkId, code, detail })
     }
