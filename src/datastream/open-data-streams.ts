@@ -29,6 +29,7 @@ import { beingChanged, reshard } from './reshard.ts'
 import { toHorizon, toShardId } from './shard.ts'
 import { READ_BYTES_PER_SECOND } from './shard-capacity.ts'
 import {
+  openLogs,
   openShards,
   type DataStreamsOptions,
   type DataStreamsParts,
@@ -74,6 +75,7 @@ class SegmentedDataStreams implements DataStreams {
   readonly #parts: StoreParts
   readonly #catalogue: StreamCatalogue
   readonly #stopping = new AbortController()
+  #opening: Promise<void> = Promise.resolve()
   #trimming: Promise<void> = Promise.resolve()
   #watching: Promise<void> = Promise.resolve()
   readonly #subscriptions: Subscriptions
@@ -88,6 +90,7 @@ class SegmentedDataStreams implements DataStreams {
   async start(): Promise<void> {
     await this.#catalogue.load()
     const streams = () => this.#catalogue.streams()
+    this.#opening = openLogs(streams(), this.#stopping.signal)
     this.#trimming = trimForever(this.#parts, streams, this.#stopping.signal)
     const take = (stream: OpenStream, step: OnDemandStep) => this.#takeStep(stream, step)
     this.#watching = watchTraffic(this.#parts, streams, take, this.#stopping.signal)
@@ -102,7 +105,7 @@ class SegmentedDataStreams implements DataStreams {
     const consumers = await StreamConsumers.open({ meta, clock, stream, onGone })
     const masterKeys = this.#parts.masterKeys ?? new MasterKeys(new Map())
     const cipher = new StreamCipher({ meta, masterKeys, stream: stream.createdAt })
-    const opened = await openShards(this.#parts, stream, shards, cipher)
+    const opened = openShards(this.#parts, stream, shards, cipher)
     return new OpenStream(stream, opened, { consumers, cipher })
   }
 
@@ -293,7 +296,7 @@ class SegmentedDataStreams implements DataStreams {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort(new Error('the data streams are closed'))
-    await Promise.all([this.#trimming, this.#watching])
+    await Promise.all([this.#opening, this.#trimming, this.#watching])
     await this.#catalogue[Symbol.asyncDispose]()
   }
 }

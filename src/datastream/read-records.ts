@@ -30,6 +30,7 @@ async function indexAt(
   start: IteratorStart,
   now: EpochMs,
 ): Promise<number> {
+  await shard.log.opened()
   switch (start.type) {
     case 'TRIM_HORIZON':
       return shard.log.seekTime(toHorizon(now, row.retentionHours))

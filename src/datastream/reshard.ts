@@ -40,7 +40,7 @@ export async function reshard(
 
   stream.status = 'UPDATING'
   try {
-    const children = await openShards(parts, row, created, stream.cipher)
+    const children = openShards(parts, row, created, stream.cipher)
     await stream.withoutAppends(closing, async () => {
       const after = { ...row, ...change, nextShard: row.nextShard + created.length }
       if (!(await parts.meta.commit(reshardBatch(row, after, [...closed, ...created])))) {
@@ -55,6 +55,7 @@ export async function reshard(
   }
   await Promise.all(
     closing.map(async ({ log, info: { shardId } }) => {
+      await log.opened()
       if (log.nextIndex === 0) return // it has no folder and needs none
       await log.seal().catch((error: unknown) => {
         parts.log.warn({ stream: row.name, shardId, err: error }, 'a closed shard is not sealed')

@@ -4,7 +4,8 @@ import { toDecimal } from './hash-range.ts'
 import { END_INDEX, shardRenderer } from './sequence-number.ts'
 import { RecordTail } from './record-tail.ts'
 import { ShardCapacity } from './shard-capacity.ts'
-import type { LogEntry, LogEntryToAppend, ShardLog } from './shard-log.ts'
+import type { LazyLog } from './lazy-log.ts'
+import type { LogEntry, LogEntryToAppend } from './shard-log.ts'
 import { ShardTraffic } from './shard-traffic.ts'
 import type { StreamCipher } from './stream-cipher.ts'
 import type { ShardRow } from './stream-rows.ts'
@@ -21,7 +22,7 @@ export type ShardParts = { readonly now: EpochMs; readonly cipher: StreamCipher 
 
 /** One shard at work: its row, its log, the numbers its records get, and who waits for records. */
 export class Shard {
-  readonly log: ShardLog
+  readonly log: LazyLog
   readonly capacity: ShardCapacity
   readonly traffic: ShardTraffic
   readonly #cipher: StreamCipher
@@ -33,7 +34,7 @@ export class Shard {
   readonly #followers = new Set<() => void>()
   readonly #tail = new RecordTail(MAX_TAIL_BYTES)
 
-  constructor(row: ShardRow, log: ShardLog, { now, cipher }: ShardParts) {
+  constructor(row: ShardRow, log: LazyLog, { now, cipher }: ShardParts) {
     this.log = log
     this.#cipher = cipher
     this.capacity = new ShardCapacity(now)
@@ -117,6 +118,7 @@ export class Shard {
 
   /** The last `count` records, oldest first. */
   async readTail(count: number, horizon: EpochMs): Promise<readonly StoredRecord[]> {
+    await this.log.opened()
     const records: StoredRecord[] = []
     const end = this.log.nextIndex
     for (let next = Math.max(this.log.firstIndex, end - count); next < end;) {
@@ -159,6 +161,7 @@ export class Shard {
   }
 
   async waitFor(index: number, signal: AbortSignal): Promise<void> {
+    await this.log.opened()
     signal.throwIfAborted()
     if (this.row.closedAt !== null || index < this.log.nextIndex) return
     await new Promise<void>((resolve, reject) => {

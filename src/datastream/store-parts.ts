@@ -5,9 +5,12 @@ import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { MetaStore } from '../platform/meta-store.ts'
+import { LazyLog } from './lazy-log.ts'
 import type { MasterKeys } from './master-keys.ts'
 import type { Measure } from './measure.ts'
+import type { OpenStream } from './open-stream.ts'
 import { openSegmentLog, type SegmentLogOptions } from './segment-log.ts'
+import type { ShardLog } from './shard-log.ts'
 import { Shard, toShardId } from './shard.ts'
 import type { StreamCipher } from './stream-cipher.ts'
 import type { ShardRow, StreamRow } from './stream-rows.ts'
@@ -46,44 +49,44 @@ export type StoreParts = DataStreamsParts & {
   readonly measure: Measure
 }
 
-/** Logs that are opened at the same time. */
-const OPENING = 16
-
-export async function openShards(
+/** Shards at work; their logs are opened when they are needed. */
+export function openShards(
   parts: StoreParts,
   stream: StreamRow,
   rows: readonly ShardRow[],
   cipher: StreamCipher,
-): Promise<Shard[]> {
-  const opened: Shard[] = []
-  for (let i = 0; i < rows.length; i += OPENING) {
-    const some = rows.slice(i, i + OPENING)
-    opened.push(...(await Promise.all(some.map((row) => openShard(parts, stream, row, cipher)))))
-  }
-  return opened
+): Shard[] {
+  const shardParts = { now: parts.clock.now(), cipher }
+  return rows.map((row) => {
+    return new Shard(row, new LazyLog(() => openLog(parts, stream, row)), shardParts)
+  })
 }
 
-async function openShard(
-  parts: StoreParts,
-  stream: StreamRow,
-  row: ShardRow,
-  cipher: StreamCipher,
-): Promise<Shard> {
+async function openLog(parts: StoreParts, stream: StreamRow, row: ShardRow): Promise<ShardLog> {
   const { events, metrics, options } = parts
-  const shardParts = { now: parts.clock.now(), cipher }
   const names = { stream: stream.name, shardId: toShardId(row.number) }
   try {
-    const log = await openSegmentLog(folderOfShard(parts, stream.createdAt, row.number), {
+    return await openSegmentLog(folderOfShard(parts, stream.createdAt, row.number), {
       onSync: (seconds) => metrics.datastreamSyncSeconds.observe(seconds),
       onDamage: (damage) => events.shardLogDamaged({ ...names, ...damage }),
       onCut: (cut) => events.shardLogRecovered({ ...names, ...cut }),
       ...options.segment,
     })
-    return new Shard(row, log, shardParts)
   } catch (error) {
-    // The other shards must start; this one answers everybody with what is wrong with it.
+    // The other shards must go on; this one answers everybody with what is wrong with it.
     parts.log.error({ ...names, err: error }, 'a shard log cannot be opened')
-    return new Shard(row, createUnreadableLog(error), shardParts)
+    return createUnreadableLog(error)
+  }
+}
+
+/** Logs that are opened at the same time. */
+const OPENING = 16
+
+/** Opens the logs that nobody needed yet, so that the first who does need not wait. Never rejects. */
+export async function openLogs(streams: Iterable<OpenStream>, signal: AbortSignal): Promise<void> {
+  const shards = [...streams].flatMap((stream) => stream.shards)
+  for (let i = 0; i < shards.length && !signal.aborted; i += OPENING) {
+    await Promise.all(shards.slice(i, i + OPENING).map(({ log }) => log.opened()))
   }
 }
 

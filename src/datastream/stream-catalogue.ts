@@ -32,6 +32,7 @@ export class StreamCatalogue {
   /** Shards of streams being created, so that the limit holds meanwhile. */
   #shardsOnTheWay = 0
   #creating: Promise<unknown> = Promise.resolve()
+  #sweeping: Promise<void> = Promise.resolve()
 
   /** @param open starts a stream's work */
   constructor(parts: StoreParts, open: (stored: StoredStream) => Promise<OpenStream>) {
@@ -39,14 +40,25 @@ export class StreamCatalogue {
     this.#open = open
   }
 
-  /** Opens the streams that are stored, and finishes deletions that a crash interrupted. */
+  /** Opens the streams that are stored, and begins to finish deletions that a crash interrupted. */
   async load(): Promise<void> {
-    for (const { createdAt, number } of await readGarbage(this.#parts.meta)) {
-      if (number === null) await this.#removeFiles(createdAt)
-      else await this.#removeShardFiles(createdAt, number)
-    }
+    const garbage = await readGarbage(this.#parts.meta)
+    // Meanwhile: folders of what is gone are never used again, and may be large.
+    this.#sweeping = this.#sweep(garbage)
     for (const stored of await readStreams(this.#parts.meta)) {
       this.#streams.set(stored.stream.name, await this.#open(stored))
+    }
+  }
+
+  /** Never rejects: what could not be removed is removed by a later start. */
+  async #sweep(garbage: Awaited<ReturnType<typeof readGarbage>>): Promise<void> {
+    try {
+      for (const { createdAt, number } of garbage) {
+        if (number === null) await this.#removeFiles(createdAt)
+        else await this.#removeShardFiles(createdAt, number)
+      }
+    } catch (error) {
+      this.#parts.log.warn({ err: error }, 'files of deleted streams could not be removed')
     }
   }
 
@@ -181,6 +193,7 @@ export class StreamCatalogue {
   /** Ends the streams' work, when creations that were begun are done. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#creating
+    await this.#sweeping
     for (const stream of this.#streams.values()) {
       for (const shard of stream.shards) await shard[Symbol.asyncDispose]()
     }

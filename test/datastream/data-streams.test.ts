@@ -9,6 +9,7 @@ import {
   type DataStreamsOptions,
   type StoredRecord,
 } from '../../src/datastream/index.ts'
+import { nodeDisk, type LogDisk } from '../../src/datastream/log-disk.ts'
 import type { MetaStore } from '../../src/platform/meta-store.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { createObserved } from '../support/observed.ts'
@@ -156,9 +157,10 @@ describe('durability', () => {
 
     const again = await open()
 
+    expect(toTexts(await readAll(again, 's'))).toEqual(['kept'])
+    await again[Symbol.asyncDispose]() // it is done then
     expect(await readdir(directory)).toEqual([String(again.describe('s').createdAt)])
     expect((await rowsOf(meta)).filter((key) => key[1] === 'garbage')).toEqual([])
-    expect(toTexts(await readAll(again, 's'))).toEqual(['kept'])
   })
 
   test('a stream created at the very time of its predecessor is another generation', async () => {
@@ -329,6 +331,59 @@ describe('reading', () => {
 
     await expect(readAll(again, 's')).rejects.toMatchObject({ code: 'LogCorrupted' })
     expect(toTexts(await readAll(again, 's', 'shardId-000000000001'))).toEqual(['x'])
+  })
+})
+
+describe('the start', () => {
+  async function startWithGate() {
+    const gate = { open: Promise.resolve() }
+    const disk: LogDisk = {
+      ...nodeDisk,
+      open: async (path, flags) => {
+        await gate.open
+        return nodeDisk.open(path, flags)
+      },
+    }
+    const { streams, open } = await start({ segment: { disk } })
+    await streams.create({ name: 's', shardCount: 2 })
+    await put(streams, 's', 'one', 'two')
+    await streams[Symbol.asyncDispose]()
+    let openGate = () => {}
+    gate.open = new Promise((resolve) => (openGate = resolve))
+    return { open, openGate: () => openGate() }
+  }
+
+  test('waits for no log, so what is stored costs it nothing; who needs one waits for that', async () => {
+    const { open, openGate } = await startWithGate()
+
+    const streams = await open()
+    const { shards } = streams.describe('s')
+    const used = Promise.all(
+      shards.flatMap(({ shardId }) => [
+        streams.seek('s', shardId, { type: 'LATEST' }),
+        readAll(streams, 's', shardId),
+      ]),
+    )
+    const newest = streams.newest('s', 10)
+    const added = put(streams, 's', 'three')
+    openGate()
+
+    await used
+    const { shardId } = (await added)[0]!
+    expect(toTexts(await readAll(streams, 's', shardId))).toEqual(['one', 'two', 'three'])
+    expect(toTexts(await newest)).toEqual(expect.arrayContaining(['one', 'two']))
+  })
+
+  test('a stop before any log is open waits for what was begun and leaves the rest', async () => {
+    const { open, openGate } = await startWithGate()
+    const streams = await open()
+
+    const stopped = streams[Symbol.asyncDispose]()
+    openGate()
+
+    await stopped
+    await expect(put(streams, 's', 'late')).rejects.toMatchObject({ code: 'LogClosed' })
+    expect(await (await open()).newest('s', 10)).toHaveLength(2)
   })
 })
 
