@@ -39,7 +39,8 @@ export interface DataStreams extends AsyncDisposable {
   /** UpdateShardCount: ends with so many open shards of equal ranges. @throws as {@link split} */
   scale(name: string, shardCount: number): Promise<void>
   /**
-   * Puts records; resolves when all are on disk (group commit). The answer has the request's order.
+   * Puts records; resolves when all are on disk (group commit). The answer has the request's order. Their data
+   * must not change until then, and may when the promise has settled.
    *
    * @throws PartialPutError when some shards stored their records and others did not
    */

@@ -30,12 +30,13 @@ export async function putRecords(
   if (parts.options.capacity !== 'off') throttle(parts, stream, { records, shares, outcomes })
   await Promise.all(
     [...shares].map(async ([shard, positions]) => {
-      const batch = positions.map((i) => {
-        const entry = toEntry(records[i]!, arrivedAt)
-        return encryption === null ? entry : seal(stream, shard, entry)
-      })
       const { shardId } = shard.info
+      // Nothing is thrown: it would end the whole while other shards still have their records before them.
       try {
+        const batch = positions.map((i) => {
+          const entry = toEntry(records[i]!, arrivedAt)
+          return encryption === null ? entry : seal(stream, shard, entry)
+        })
         const numbers = await append(parts, stream, shard, batch)
         positions.forEach((position, i) => {
           outcomes[position] = { shardId, sequenceNumber: numbers[i]! }

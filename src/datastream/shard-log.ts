@@ -5,7 +5,10 @@ import type { EpochMs } from '../domain/time.ts'
  * limits. Engines: append-only segment files (the default).
  */
 export interface ShardLog extends AsyncDisposable {
-  /** Resolves when the whole batch is on disk. Concurrent batches share one sync. */
+  /**
+   * Resolves when the whole batch is on disk. Concurrent batches share one sync. The data is not looked at
+   * any more when the promise has settled, well or not.
+   */
   append(
     batch: readonly LogEntryToAppend[],
   ): Promise<{ readonly first: number; readonly last: number }>

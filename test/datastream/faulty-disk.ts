@@ -8,9 +8,13 @@ export class FaultyDisk implements LogDisk {
   /** Bytes that still fit; a write takes what fits, then fails as a full disk does. */
   freeBytes = Number.POSITIVE_INFINITY
   failSync = false
+  /** Asked at every sync, besides. */
+  failSyncWhen: () => boolean = () => false
   failTruncate = false
   /** When set, syncs wait for it. */
   gate: Promise<void> | null = null
+  /** Syncs that wait for the gate. */
+  waiting = 0
   readonly syncDirectory = nodeDisk.syncDirectory
 
   readonly open: LogDisk['open'] = async (path, flags) => {
@@ -34,8 +38,11 @@ export class FaultyDisk implements LogDisk {
         return file.write(bytes, offset, fits, position)
       }) as LogFile['write'],
       datasync: async () => {
+        this.waiting += 1
         await this.gate
-        if (this.failSync) throw Object.assign(new Error('I/O error'), { code: 'EIO' })
+        this.waiting -= 1
+        if (this.failSync || this.failSyncWhen())
+          throw Object.assign(new Error('I/O error'), { code: 'EIO' })
         this.syncs += 1
         await file.datasync()
       },

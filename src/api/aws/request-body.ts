@@ -21,7 +21,10 @@ export type BodyReader = {
 export function createBodyReader(limits: {
   readonly maxBytes: number
   readonly maxBytesTogether: number
+  /** How a body that came in several chunks becomes one piece. */
+  readonly join?: (chunks: readonly Buffer[]) => Buffer
 }): BodyReader {
+  const { join = (chunks) => Buffer.concat(chunks) } = limits
   let held = 0
   return {
     read: async (request) => {
@@ -29,12 +32,14 @@ export function createBodyReader(limits: {
       let size = 0
       request.setTimeout(SILENCE_MS, () => request.destroy())
       try {
-        return await collect(request, (bytes) => {
+        const chunks = await collect(request, (bytes) => {
           size += bytes
           held += bytes
           if (size > limits.maxBytes) return 'too-large'
           return held > limits.maxBytesTogether ? 'busy' : null
         })
+        if (!Array.isArray(chunks)) return chunks
+        return chunks.length === 1 ? chunks[0]! : join(chunks)
       } finally {
         held -= size
         request.setTimeout(0)
@@ -50,17 +55,17 @@ export function createBodyReader(limits: {
 async function collect<R>(
   request: HttpRequest,
   admit: (bytes: number) => R | null,
-): Promise<Buffer | R> {
+): Promise<Buffer[] | R> {
   const chunks: Buffer[] = []
   let stop = () => {}
   try {
-    return await new Promise<Buffer | R>((resolve, reject) => {
+    return await new Promise<Buffer[] | R>((resolve, reject) => {
       const onData = (chunk: Buffer) => {
         const refusal = admit(chunk.length)
         if (refusal === null) chunks.push(chunk)
         else resolve(refusal)
       }
-      const onEnd = () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks))
+      const onEnd = () => resolve(chunks)
       const onClose = () => reject(new Error('the connection closed within a body'))
       stop = () => {
         request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', reject)

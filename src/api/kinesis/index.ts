@@ -19,6 +19,7 @@ import { toWireError, type WireError } from './errors.ts'
 import { EventStream } from './event-stream.ts'
 import type { KinesisService, Output } from './operation.ts'
 import { readRequest } from './read-request.ts'
+import { RequestMemories } from './request-memory.ts'
 import { SharedRecords } from './render-records.ts'
 import { createCallRates } from './call-rates.ts'
 import { createBodyReader } from '../aws/request-body.ts'
@@ -85,9 +86,11 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
   const verifier = createVerifier('kinesis', parts)
   const audit = parts.audit ?? noAuditLog
   const rates = parts.quotas === 'enforce' ? createCallRates(parts) : null
+  const memories = new RequestMemories()
   const bodies = createBodyReader({
     maxBytes: MAX_BODY_BYTES,
     maxBytesTogether: MAX_BODY_BYTES_TOGETHER,
+    join: memories.join,
   })
 
   const streaming = new Set<AbortController>()
@@ -105,8 +108,10 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
     if (body === 'too-large') return TOO_LARGE
     if (body === 'busy') return BUSY
     if (codec === undefined) return UNKNOWN_CONTENT_TYPE
+    const memory = memories.begin(body)
     try {
-      const { operation, input: readInput } = readRequest(operationNameOf(request), body, codec)
+      const name = operationNameOf(request)
+      const { operation, input: readInput } = readRequest(name, body, codec, memory)
       told.operation = operation.name
       const caller = verifier.verify(toSignedRequest(request), { kind: 'whole', body })
       const { accessKeyId } = caller
@@ -131,6 +136,8 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
       else log.debug({ err: error, requestId }, 'Kinesis request refused')
       told.outcome = wire.type
       return toErrorAnswer(codec, wire, mediaType === 'application/json')
+    } finally {
+      memory.giveBack()
     }
   }
 

@@ -34,7 +34,7 @@ export type Operation = {
   readonly input: Member<unknown>
   readonly handle: (input: never, call: Call) => Promise<Output>
   /** A faster way to read JSON; `null`: not this one. What it gives is checked as any input. */
-  readonly scan?: (body: Buffer) => unknown
+  readonly scan?: (body: Buffer, take: (byteLength: number) => Buffer) => unknown
 }
 
 /** A Buffer is rendered already, in the content type of the call. */

@@ -3,6 +3,7 @@ import { jsonCodec, type Codec } from '../aws/codec.ts'
 import { checkInput, readInput, serializationError } from '../aws/input-schema.ts'
 import type { Operation } from './operation.ts'
 import { operations } from './operations.ts'
+import type { RequestMemory } from './request-memory.ts'
 
 /** A body that parses, of a known operation. */
 export type ReadRequest = {
@@ -14,11 +15,18 @@ export type ReadRequest = {
 /**
  * The checks before the signature: docs/ref/kinesis.md, "Order of checks".
  *
+ * @param memory what the input may lie in
  * @throws `invalid-argument`/`SerializationException` or `UnknownOperationException`
  */
-export function readRequest(name: string, body: Buffer, codec: Codec): ReadRequest {
+export function readRequest(
+  name: string,
+  body: Buffer,
+  codec: Codec,
+  memory: RequestMemory,
+): ReadRequest {
   const known = operations.get(name)
-  const scanned = codec === jsonCodec ? (known?.scan?.(body) ?? null) : null
+  const take = (byteLength: number) => memory.take(byteLength)
+  const scanned = codec === jsonCodec ? (known?.scan?.(body, take) ?? null) : null
   if (known !== undefined && scanned !== null) {
     return { operation: known, input: () => checkInput(known.input, scanned) }
   }

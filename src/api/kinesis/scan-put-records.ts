@@ -24,10 +24,14 @@ const EXPLICIT_HASH_KEY = Buffer.from('"ExplicitHashKey"')
  * text never become strings of their own. It knows what clients send: texts without escapes, members
  * of this operation, each once.
  *
+ * @param take memory for the data
  * @returns `null` for anything else, right or wrong: the general way reads that, and words what is wrong
  */
-export function scanPutRecords(body: Buffer): ScannedPut | null {
-  return new Scanner(body).input()
+export function scanPutRecords(
+  body: Buffer,
+  take: (byteLength: number) => Buffer,
+): ScannedPut | null {
+  return new Scanner(body, take(Math.ceil(body.length * 0.75))).input()
 }
 
 class Scanner {
@@ -37,9 +41,9 @@ class Scanner {
   readonly #data: Buffer
   #dataAt = 0
 
-  constructor(body: Buffer) {
+  constructor(body: Buffer, data: Buffer) {
     this.#body = body
-    this.#data = Buffer.allocUnsafeSlow(Math.ceil(body.length * 0.75))
+    this.#data = data
   }
 
   input(): ScannedPut | null {
