@@ -11,7 +11,10 @@ export type ChunkSpan = {
   readonly producer: TimeSpan
   /** The latest server timestamp: when it is past the retention, all of the chunk is. */
   readonly lastServerTimestamp: number
-  /** Absent in rows that were written before there was one: its fragments have to be looked at. */
+  /**
+   * Absent when a fragment was deleted, and in rows that were written before there was one: its
+   * fragments have to be looked at.
+   */
   readonly outline?: ChunkOutline
 }
 
@@ -74,7 +77,8 @@ export function toChunkSpan(rows: readonly FragmentRow[]): ChunkSpan | null {
 }
 
 function withOutlined(span: ChunkSpan | null, row: FragmentRow): ChunkOutline | null {
-  if (span !== null && span.outline === undefined) return null
+  // Of a deleted one nothing is there: its neighbours have to be looked at.
+  if (row.deleted || (span !== null && span.outline === undefined)) return null
   const lastStart = (by: ClockName): number | null => {
     const { from } = timeSpanOf(row, by)
     if (span === null) return from

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { epochMs } from '../../src/domain/time.ts'
 import { validateMatroska } from '../../src/media/matroska/validate.ts'
@@ -8,16 +9,20 @@ import { ElementId } from '../../src/media/matroska/element-id.ts'
 import { parseHeader, scanElements, toSamples } from '../../src/media/matroska/scanner.ts'
 import { clusterStart, simpleBlockHead, toMatroskaHeader } from '../../src/media/matroska/writer.ts'
 import { archiveWorkplace, T, YARD } from '../support/archive-workplace.ts'
-import { chunkFiles } from '../support/chunk-check.ts'
+import { checkChunk, chunkFiles } from '../support/chunk-check.ts'
+import { FaultyDisk } from '../support/failing-files.ts'
 import { isInstalled } from '../support/installed.ts'
 import { scratchDirectory } from '../support/scratch.ts'
 
-// What programs of others make of a finished chunk: its length, and where a seek lands.
+// What programs of others make of chunks: that they decode in every state, and of finished ones the
+// length, and where a seek lands.
 
 const hasTools = isInstalled('ffmpeg', '-version') && isInstalled('ffprobe', '-version')
 
-/** Ten seconds at 10 frames/s, a key frame and a Cluster each second, as one finished chunk. */
-async function finishedChunk(firstTimecodeMs: number): Promise<string> {
+type State = 'finished' | 'growing' | 'recovered' | 'redacted'
+
+/** Ten seconds at 10 frames/s, a key frame and a Cluster each second, as one chunk. */
+async function chunkOf(firstTimecodeMs: number, state: State = 'finished'): Promise<string> {
   const source = join(await scratchDirectory(), 'source.mkv')
   execFileSync('ffmpeg', [
     ...['-v', 'error', '-f', 'lavfi', '-i', 'testsrc=size=160x120:rate=10:duration=10'],
@@ -25,11 +30,12 @@ async function finishedChunk(firstTimecodeMs: number): Promise<string> {
   ])
   const file = await readFile(source)
   const { tracks } = parseHeader(file)!
-  const { open, media } = await archiveWorkplace()
-  const archive = await open()
+  const { open, media, meta, clock } = await archiveWorkplace()
+  const disk = new FaultyDisk()
+  const archive = await open({ files: disk.files, meta: disk.meta(meta) })
   const writer = await archive.openWriter(YARD)
-  for (const element of scanElements(file)) {
-    if (element.id !== ElementId.Cluster) continue
+  const clusters = [...scanElements(file)].filter(({ id }) => id === ElementId.Cluster)
+  for (const [i, element] of clusters.entries()) {
     const samples = toSamples(file.subarray(element.offset, element.end), tracks)
     const start = samples[0]!.ptsMs
     const at = epochMs(T + start)
@@ -47,10 +53,19 @@ async function finishedChunk(firstTimecodeMs: number): Promise<string> {
     const producerEnd = epochMs(T + start + samples.length * 100)
     const info = { samples: samples.length, producerEnd, arrivedAt: producerEnd }
     writer.append([clusterStart(firstTimecodeMs + start), ...blocks], info)
-    await writer.end(null)
+    const isUnderWay = i === clusters.length - 1 && (state === 'growing' || state === 'recovered')
+    if (isUnderWay) clock.advance(1000)
+    else await writer.end(null)
   }
-  await archive[Symbol.asyncDispose]()
+  while (writer.queuedBytes > 0) await turnOfTheLoop()
   const [path] = await chunkFiles(media)
+  if (state === 'growing') return path!
+  if (state === 'recovered') disk.plan = () => 'fail' // the process dies
+  await archive[Symbol.asyncDispose]().catch(() => undefined)
+  if (state === 'finished') return path!
+  const again = await open()
+  if (state === 'recovered') expect((await again.newest(YARD, 1))[0]?.recovered).toBe(true)
+  else await again.deleteRange(YARD, { by: 'server', from: T + 3100, to: T + 4900 })
   return path!
 }
 
@@ -73,7 +88,7 @@ const CASES = [
 test.skipIf(!hasTools).each(CASES)(
   '$rule: ffprobe shows the length, ffmpeg decodes all',
   async (row) => {
-    const path = await finishedChunk(row.firstTimecodeMs)
+    const path = await chunkOf(row.firstTimecodeMs)
 
     const entries = ['-show_entries', 'format=duration,start_time', '-of', 'csv=p=0', path]
     const [start, duration] = run('ffprobe', ['-v', 'error', ...entries]).stdout.split(',')
@@ -94,7 +109,7 @@ test.skipIf(!hasTools).each(CASES)(
 )
 
 test.skipIf(!hasTools).each(CASES)('$rule: a seek lands on its frame', async (row) => {
-  const path = await finishedChunk(row.firstTimecodeMs)
+  const path = await chunkOf(row.firstTimecodeMs)
   const frames = (...args: string[]) =>
     run('ffmpeg', ['-v', 'error', ...args, '-f', 'framemd5', '-'])
       .stdout.split('\n')
@@ -111,7 +126,7 @@ test.skipIf(!hasTools).each(CASES)('$rule: a seek lands on its frame', async (ro
 test.skipIf(!hasTools || !isInstalled('mkvmerge'))(
   'mkvmerge takes it without a complaint',
   async () => {
-    const path = await finishedChunk(T)
+    const path = await chunkOf(T)
 
     const { stdout } = run('mkvmerge', ['-J', path])
 
@@ -124,3 +139,24 @@ test.skipIf(!hasTools || !isInstalled('mkvmerge'))(
     expect([errors, warnings]).toEqual([[], []])
   },
 )
+
+test.skipIf(!hasTools || !isInstalled('mkvinfo')).each([
+  { state: 'growing', frames: 100 },
+  { state: 'recovered', frames: 100 },
+  { state: 'redacted', frames: 80 },
+] as const)('$state: ffprobe and mkvinfo open it, ffmpeg decodes all of it', async (row) => {
+  const path = await chunkOf(0, row.state)
+
+  const probe = run('ffprobe', ['-v', 'error', '-show_entries', 'stream=codec_name', path])
+  const decoded = run('ffmpeg', ['-v', 'error', '-i', path, '-f', 'framemd5', '-'])
+  const info = run('mkvinfo', [path])
+
+  expect(probe.stderr).toBe('')
+  expect(probe.stdout).toContain('codec_name=mpeg4')
+  expect(decoded.stderr).toBe('')
+  expect(decoded.stdout.split('\n').filter((line) => /^0,/.test(line))).toHaveLength(row.frames)
+  expect(info.stderr).toBe('')
+  expect(info.stdout).toContain('Codec ID: V_')
+  expect(info.stdout).not.toMatch(/error|unknown element/i)
+  await checkChunk(path)
+})
