@@ -4,6 +4,7 @@ export type { SignedRequest } from '../../platform/sigv4/canonical-request.ts'
 export { hostNameOf } from './open-access.ts'
 export {
   createSignatureVerifier,
+  hashedPayload,
   type Caller,
   type SignatureVerifier,
   type SignedPayload,

@@ -7,8 +7,10 @@ import type { Clock } from '../../platform/clock.ts'
 import {
   circumstancesOf,
   createVerifier,
+  hashedPayload,
   type AccessKeys,
   type IdentityPolicies,
+  type SignedPayload,
 } from '../auth/index.ts'
 import type { HttpRequest, HttpResponse } from '../http-server.ts'
 import { authorise, resourceOf } from './authorise.ts'
@@ -84,6 +86,8 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
     calls: new CallMetrics(metrics),
   }
   const verifier = createVerifier('kinesis', parts)
+  /** Where nothing is verified, nothing is hashed. */
+  const payloadOf = parts.openTo === undefined ? hashedPayload : wholePayload
   const audit = parts.audit ?? noAuditLog
   const rates = parts.quotas === 'enforce' ? createCallRates(parts) : null
   const memories = new RequestMemories()
@@ -113,7 +117,7 @@ export function createKinesisApi(parts: KinesisApiParts): KinesisApi {
       const name = operationNameOf(request)
       const { operation, input: readInput } = readRequest(name, body, codec, memory)
       told.operation = operation.name
-      const caller = verifier.verify(toSignedRequest(request), { kind: 'whole', body })
+      const caller = verifier.verify(toSignedRequest(request), await payloadOf(body))
       const { accessKeyId } = caller
       told.caller = accessKeyId
       const input = readInput()
@@ -211,6 +215,10 @@ function mediaTypeOf(request: HttpRequest): string {
 
 function operationNameOf(request: HttpRequest): string {
   return String(request.headers['x-amz-target']).slice(TARGET_PREFIX.length)
+}
+
+function wholePayload(body: Buffer): SignedPayload {
+  return { kind: 'whole', body }
 }
 
 function toSignedRequest(request: HttpRequest) {

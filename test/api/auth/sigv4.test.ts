@@ -4,6 +4,7 @@ import { createHash, createHmac } from 'node:crypto'
 import {
   createSignatureVerifier,
   createVerifier,
+  hashedPayload,
   signRequest,
   type SignedPayload,
   type SignedRequest,
@@ -145,6 +146,18 @@ describe('what the SDK signs', () => {
     const { request, payload } = await signed(change)
 
     expect(verifierOf('kinesis').verify(request, payload).accessKeyId).toBe(KEY.accessKeyId)
+  })
+
+  test.each([65_535, 65_536, 700_000])('is accepted with a body of %d bytes', async (length) => {
+    const body = 'x'.repeat(length)
+    const { request } = await signed({ body })
+    const payload = await hashedPayload(Buffer.from(body))
+    const other = await hashedPayload(Buffer.from(`${body.slice(1)}y`))
+
+    expect(verifierOf('kinesis').verify(request, payload).accessKeyId).toBe(KEY.accessKeyId)
+    expect(() => verifierOf('kinesis').verify(request, other)).toThrow(
+      expect.objectContaining({ code: 'InvalidSignatureException' }),
+    )
   })
 
   const tampering: { what: string; change: (request: Signed) => Partial<SignedRequest> }[] = [
