@@ -120,6 +120,8 @@ export type DataStreamInfo = {
   readonly status: DataStreamStatus
   readonly createdAt: EpochMs
   readonly retentionHours: number
+  /** What arrived before has expired. */
+  readonly horizon: EpochMs
   /** In order of their number; without those whose last record has expired. */
   readonly shards: readonly ShardInfo[]
 }

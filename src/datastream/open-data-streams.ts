@@ -26,7 +26,7 @@ import { pushRecords } from './push-records.ts'
 import { putRecords, rateExceeded } from './put-records.ts'
 import { bytesOf, newestIn, readIn, seekIn } from './read-records.ts'
 import { beingChanged, reshard } from './reshard.ts'
-import { toHorizon, toShardId } from './shard.ts'
+import { toShardId } from './shard.ts'
 import { READ_BYTES_PER_SECOND } from './shard-capacity.ts'
 import {
   openLogs,
@@ -38,6 +38,7 @@ import {
 import { StreamCipher } from './stream-cipher.ts'
 import { StreamConsumers, type StreamConsumer } from './stream-consumers.ts'
 import {
+  horizonOf,
   updateBatch,
   type CountedChange,
   type StoredStream,
@@ -124,7 +125,12 @@ class SegmentedDataStreams implements DataStreams {
     const counted = kind === null ? null : this.#count(row, kind)
     if (kind === 'mode' && change.mode === 'ON_DEMAND') this.#catalogue.refuseOnDemand()
     if (change.encryption) await stream.cipher.use(change.encryption.keyId)
-    await this.#changeRow(stream, { ...change, ...(counted !== null && { counted }) })
+    const isLonger = (change.retentionHours ?? 0) > row.retentionHours
+    await this.#changeRow(stream, {
+      ...change,
+      ...(counted !== null && { counted }),
+      ...(isLonger && { expiredBefore: horizonOf(row, this.#parts.clock.now()) }),
+    })
   }
 
   #count(row: StreamRow, kind: CountedChange['kind']): readonly CountedChange[] {
@@ -177,12 +183,13 @@ class SegmentedDataStreams implements DataStreams {
 
   describe(name: string): DataStreamInfo {
     const { row, shards, status } = this.#catalogue.find(name)
-    const horizon = toHorizon(this.#parts.clock.now(), row.retentionHours)
+    const horizon = horizonOf(row, this.#parts.clock.now())
     return {
       name,
       status,
       createdAt: row.createdAt,
       retentionHours: row.retentionHours,
+      horizon,
       shards: shards
         .filter(({ row: { closedAt } }) => closedAt === null || closedAt >= horizon)
         .map((shard) => shard.info),

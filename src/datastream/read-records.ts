@@ -9,8 +9,8 @@ import type {
 } from './data-streams.ts'
 import type { OpenStream } from './open-stream.ts'
 import { parseSequenceNumber } from './sequence-number.ts'
-import { toHorizon, toSeconds, type Shard } from './shard.ts'
-import type { StreamRow } from './stream-rows.ts'
+import { toSeconds, type Shard } from './shard.ts'
+import { horizonOf, type StreamRow } from './stream-rows.ts'
 
 /** Where an iterator of the given kind starts. */
 export async function seekIn(
@@ -33,7 +33,7 @@ async function indexAt(
   await shard.log.opened()
   switch (start.type) {
     case 'TRIM_HORIZON':
-      return shard.log.seekTime(toHorizon(now, row.retentionHours))
+      return shard.log.seekTime(horizonOf(row, now))
     case 'LATEST':
       return shard.log.nextIndex
     case 'AT_TIMESTAMP':
@@ -53,7 +53,7 @@ export async function readIn(
   now: EpochMs,
 ): Promise<ReadResult> {
   const shard = stream.shard(position.shardId)
-  const horizon = toHorizon(now, stream.row.retentionHours)
+  const horizon = horizonOf(stream.row, now)
   const { records, next } = await stream.whileThere(() =>
     shard.read(position.index, limits, horizon),
   )
@@ -79,7 +79,7 @@ export async function newestIn(
   count: number,
   now: EpochMs,
 ): Promise<readonly StoredRecord[]> {
-  const horizon = toHorizon(now, stream.row.retentionHours)
+  const horizon = horizonOf(stream.row, now)
   const tails = await stream.whileThere(() =>
     Promise.all(stream.shards.map((shard) => shard.readTail(count, horizon))),
   )

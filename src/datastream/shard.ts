@@ -1,4 +1,4 @@
-import { epochMs, type EpochMs } from '../domain/time.ts'
+import type { EpochMs } from '../domain/time.ts'
 import type { ReadLimits, ShardInfo, StoredRecord } from './data-streams.ts'
 import { toDecimal } from './hash-range.ts'
 import { END_INDEX, shardRenderer } from './sequence-number.ts'
@@ -213,8 +213,4 @@ export function toShardId(number: number): string {
 
 export function toSeconds(time: EpochMs): number {
   return Math.floor(time / 1000)
-}
-
-export function toHorizon(now: EpochMs, retentionHours: number): EpochMs {
-  return epochMs(now - retentionHours * 3_600_000)
 }

@@ -22,6 +22,8 @@ export type StreamRow = StreamChoices & {
   readonly name: string
   readonly createdAt: EpochMs
   readonly retentionHours: number
+  /** What arrived before had expired when the retention was last made longer: it stays so. */
+  readonly expiredBefore: EpochMs
   /** Number of the next shard: numbers are never given out twice. */
   readonly nextShard: number
   /** Changes of the last day that are counted against a quota. */
@@ -41,6 +43,14 @@ export type ShardRow = {
   readonly parents: readonly number[]
   /** `null` while it is open. */
   readonly closedAt: EpochMs | null
+}
+
+/** What arrived before it has expired. */
+export function horizonOf(
+  { retentionHours, expiredBefore }: Pick<StreamRow, 'retentionHours' | 'expiredBefore'>,
+  now: EpochMs,
+): EpochMs {
+  return epochMs(Math.max(expiredBefore, now - retentionHours * 3_600_000))
 }
 
 const ROOT = 'datastream'
@@ -82,7 +92,7 @@ export async function readStreams(meta: MetaStore): Promise<readonly StoredStrea
 
 /** Members that rows of earlier versions lack. */
 function addedLater(shards: readonly ShardRow[]) {
-  return { ...DEFAULT_CHOICES, nextShard: shards.length, counted: [] }
+  return { ...DEFAULT_CHOICES, nextShard: shards.length, counted: [], expiredBefore: epochMs(0) }
 }
 type StreamRowOfAnyAge = Omit<StreamRow, keyof ReturnType<typeof addedLater>> & Partial<StreamRow>
 
@@ -114,7 +124,7 @@ export function planCreation(
     stream: {
       ...DEFAULT_CHOICES,
       ...choices,
-      ...{ name, createdAt, nextShard: shardCount, counted: [] },
+      ...{ name, createdAt, nextShard: shardCount, counted: [], expiredBefore: epochMs(0) },
       retentionHours: retentionHours ?? DEFAULT_RETENTION_HOURS,
     },
     shards: splitHashSpace(shardCount).map((range, number) => ({

@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises'
 import type { OpenStream } from './open-stream.ts'
-import { toHorizon, type Shard } from './shard.ts'
+import type { Shard } from './shard.ts'
 import { folderOfShard, type StoreParts } from './store-parts.ts'
-import { expiredShardBatch, shardGarbageGoneBatch } from './stream-rows.ts'
+import { expiredShardBatch, horizonOf, shardGarbageGoneBatch } from './stream-rows.ts'
 
 /**
  * Removes what has expired, and accounts for what is left, at the start and every so often until told to
@@ -49,7 +49,7 @@ export async function storedBytesOf(stream: OpenStream): Promise<number> {
 }
 
 async function trim(parts: StoreParts, stream: OpenStream): Promise<void> {
-  const horizon = toHorizon(parts.clock.now(), stream.row.retentionHours)
+  const horizon = horizonOf(stream.row, parts.clock.now())
   for (const shard of stream.shards) {
     try {
       const { closedAt } = shard.row

@@ -71,6 +71,7 @@ export class MemoryDataStreams implements Pick<
       status: 'ACTIVE',
       createdAt: this.createdAt,
       retentionHours: 24,
+      horizon: epochMs(0),
       shards: [...this.#shards.values()].map(({ info }) => info),
     }
   }

@@ -22,7 +22,7 @@ export function refuseRetention(hours: number): void {
   }
 }
 
-/** IncreaseStreamRetentionPeriod: records that had expired stay out of sight once removed. */
+/** IncreaseStreamRetentionPeriod: records that had expired stay out of sight. */
 export const increaseStreamRetentionPeriod = defineOperation(
   'IncreaseStreamRetentionPeriod',
   structure({ ...streamMembers, RetentionPeriodHours: required(retentionHours) }),

@@ -53,7 +53,7 @@ export const listShards = defineOperation(
         : (refuseMixed(input), openPage(sealer, NAME, input.NextToken, clock.now()) as Page)
     const info = dataStreams.describe(page.stream)
     refuseOtherGeneration(page.stream, page.streamCreatedAt, info.createdAt)
-    const passes = planShardFilter(page.filter, info, clock.now())
+    const passes = planShardFilter(page.filter, info)
     const limit = Math.min(input.MaxResults ?? MAX_SHARDS, MAX_SHARDS)
     const left = info.shards.filter((shard) => shard.shardId > page.after && passes(shard))
     const shards = left.slice(0, limit)

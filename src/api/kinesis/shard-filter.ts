@@ -26,9 +26,8 @@ export type ShardFilter = {
 export function planShardFilter(
   filter: ShardFilter | null,
   info: DataStreamInfo,
-  now: EpochMs,
 ): (shard: ShardInfo) => boolean {
-  const horizon = epochMs(now - info.retentionHours * 3_600_000)
+  const { horizon } = info
   switch (filter?.Type) {
     case undefined:
     case 'FROM_TRIM_HORIZON':

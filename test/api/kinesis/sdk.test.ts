@@ -438,6 +438,32 @@ describe('operations', () => {
     expect(await kept()).toEqual([])
   })
 
+  test('what had expired stays out of sight when the retention gets longer', async () => {
+    const api = await runKinesisApi()
+    const StreamName = 'cam'
+    await api.client('h2c').send(new CreateStreamCommand({ StreamName, ShardCount: 1 }))
+    await put(api.client('h2c'), StreamName, 'expired')
+    api.clock.advance(60_000)
+    await put(api.client('h2c'), StreamName, 'kept')
+    api.clock.advance(24 * 3_600_000 - 30_000)
+
+    await api
+      .client('h2c')
+      .send(new IncreaseStreamRetentionPeriodCommand({ StreamName, RetentionPeriodHours: 48 }))
+
+    const kept = () => texts(api.client('h2c'), StreamName, { ShardIteratorType: 'TRIM_HORIZON' })
+    expect(await kept()).toEqual(['kept'])
+    api.clock.advance(24 * 3_600_000)
+    expect(await kept()).toEqual(['kept'])
+    await api
+      .client('h2c')
+      .send(new DecreaseStreamRetentionPeriodCommand({ StreamName, RetentionPeriodHours: 24 }))
+    await api
+      .client('h2c')
+      .send(new IncreaseStreamRetentionPeriodCommand({ StreamName, RetentionPeriodHours: 8760 }))
+    expect(await kept()).toEqual([])
+  })
+
   test('tags are added, replaced, listed in order and removed', async () => {
     const api = await runKinesisApi()
     const client = api.client('h2c')
