@@ -1,5 +1,7 @@
+import { rm } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import type { Coverage } from '../../src/archive/index.ts'
+import { rebuildIndex, type Coverage } from '../../src/archive/index.ts'
+import { toSidecarPath } from '../../src/archive/chunk-layout.ts'
 import { JOINED_WITHIN_MS, type ClockName } from '../../src/archive/chunk-span.ts'
 import { parseFragmentNumber, type Fragment } from '../../src/domain/fragment.ts'
 import { epochMs } from '../../src/domain/time.ts'
@@ -11,11 +13,12 @@ import {
   writeFragment,
 } from '../support/archive-media.ts'
 import { archiveWorkplace, T, YARD } from '../support/archive-workplace.ts'
+import { chunkFiles } from '../support/chunk-check.ts'
 import { toMatroskaHeader } from '../../src/media/matroska/writer.ts'
 
 // Random histories of a stream against a model of it: a list of what was acknowledged. Sessions come
-// and go, both clocks jump, fragments are lost, given up and sent again, media expires, the archive is
-// opened anew. Fixed seeds: a failure comes back.
+// and go, both clocks jump, fragments are lost, given up, sent again and deleted, media expires, the
+// archive is opened anew, also without its index. Fixed seeds: a failure comes back.
 
 const MINUTE_MS = 60_000
 const HEADERS = [HEADER, toMatroskaHeader([{ ...VIDEO_TRACK, codecPrivate: HEADER }])]
@@ -28,7 +31,8 @@ test.each([1, 2, 8, 21])(
     place.retention.ms = (30 + random(90)) * MINUTE_MS
     const open = () => place.open({}, { maxChunkBytes: 4_000 + random(20_000) })
     let archive = await open()
-    const written: Fragment[] = []
+    let written: readonly Fragment[] = []
+    let acknowledged = 0
     const visible = () =>
       written.filter((f) => f.serverTimestamp > place.clock.now() - place.retention.ms!)
     let producerLead = 0
@@ -40,10 +44,33 @@ test.each([1, 2, 8, 21])(
       if (random(3) === 0) await archive.expire()
       if (random(3) === 0) {
         await archive[Symbol.asyncDispose]()
+        if (random(2) === 0) await loseIndex()
         archive = await open()
       }
+      if (random(2) === 0) await deleteRange()
       await check()
       place.clock.advance([0, 500, 5000, 10 * MINUTE_MS, 40 * MINUTE_MS][random(5)]!)
+    }
+
+    /** Of the catalogue only where numbering goes on is left; every sidecar is gone. */
+    async function loseIndex(): Promise<void> {
+      const keys = []
+      for await (const { key } of place.meta.entries({ prefix: ['archive'] })) {
+        if (key[1] !== 'stream') keys.push(key)
+      }
+      await place.meta.commit({ deletes: keys })
+      for (const path of await chunkFiles(place.media)) await rm(toSidecarPath(path))
+      const { findings } = await rebuildIndex({ directory: place.media, meta: place.meta })
+      expect(findings).toEqual([])
+    }
+
+    async function deleteRange(): Promise<void> {
+      const by = random(2) === 0 ? 'producer' : 'server'
+      const about = written[random(written.length)]?.[`${by}Timestamp`] ?? T
+      const from = about + random(4000) - 2000
+      const to = from + [1, 3000, 20_000][random(3)]!
+      await archive.deleteRange(YARD, { by, from, to })
+      written = written.filter((f) => spanOf(f, by).from >= to || spanOf(f, by).to <= from)
     }
 
     async function write(): Promise<void> {
@@ -67,8 +94,10 @@ test.each([1, 2, 8, 21])(
           appendFragment(writer, made)
           writer.abandon('test')
         } else {
-          written.push(await writeFragment(writer, made))
+          written = [...written, await writeFragment(writer, made)]
+          acknowledged++
         }
+        if (random(60) === 0) await deleteRange() // also of the chunk that grows
         place.clock.advance(durationMs + [0, 40, 0, 1600][random(4)]!)
         if (random(40) === 0) serverLead = [0, -30, 20][random(3)]! * MINUTE_MS // ours is set
       }
@@ -119,7 +148,7 @@ test.each([1, 2, 8, 21])(
       const happened = Math.min(range.to, Math.max(place.clock.now(), newest))
       expect(at, told).toBe(Math.max(happened, range.from))
     }
-    expect(written.length).toBeGreaterThan(50)
+    expect(acknowledged).toBeGreaterThan(50)
   },
   30_000,
 )

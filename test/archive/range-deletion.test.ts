@@ -312,3 +312,25 @@ test('a sidecar that is made again from notes read before the deletion brings no
   await archive[Symbol.asyncDispose]()
   expect(await list(await place.open())).toEqual([all[0], all[3]])
 })
+
+test('what was deleted of a chunk that grows is no media after the process died', async () => {
+  const place = await archiveWorkplace()
+  const disk = new FaultyDisk()
+  const dying = await place.open({ files: disk.files, meta: disk.meta(place.meta) })
+  const writer = await dying.openWriter(YARD)
+  for (let i = 0; i < 4; i++) await writeFragment(writer, { at: T + i * 2 * SECONDS })
+  await dying.deleteRange(YARD, seconds(3, 5))
+  disk.plan = () => 'fail'
+  await dying[Symbol.asyncDispose]().catch(() => undefined)
+  place.clock.advance(8 * SECONDS)
+
+  const archive = await place.open()
+
+  const to = epochMs(T + 8 * SECONDS)
+  const { spans, gaps } = await archive.coverage(YARD, { ...EVERYTHING, from: epochMs(T), to })
+  expect(spans).toMatchObject([
+    { from: T, to: T + 2 * SECONDS, fragments: 1 },
+    { from: T + 6 * SECONDS, to, fragments: 1 },
+  ])
+  expect(gaps).toMatchObject([{ reason: 'redacted' }])
+})
