@@ -1,5 +1,5 @@
 import type { SubscriptionEvent } from '../../datastream/index.ts'
-import { outcomeOfError, type CallMetrics } from './call-metrics.ts'
+import { outcomeOfError } from './call-metrics.ts'
 import { consumerArn, findConsumerByArn } from './consumer-address.ts'
 import { refuseDryRun } from './dry-run.ts'
 import { EventStream, type EventMessage } from './event-stream.ts'
@@ -38,7 +38,7 @@ export const subscribeToShard = defineOperation(
         call.gone,
       ),
     )
-    return new EventStream(toMessages(counted(events, to, calls), to, call))
+    return new EventStream(toMessages(counted(events, to, call), to, call))
   },
 )
 
@@ -48,7 +48,7 @@ type Subscribed = { readonly stream: string; readonly consumer: string; readonly
 async function* counted(
   events: AsyncIterable<SubscriptionEvent>,
   to: Subscribed,
-  calls: CallMetrics,
+  { gone, service: { calls } }: Call,
 ): AsyncGenerator<SubscriptionEvent> {
   const call = { stream: to.stream, operation: 'SubscribeToShardEvent' } as const
   try {
@@ -59,7 +59,7 @@ async function* counted(
       yield event
     }
   } catch (error) {
-    if (outcomeOfError(error) === 'failed') calls.ended(call, 'failed')
+    if (!gone.aborted && outcomeOfError(error) === 'failed') calls.ended(call, 'failed')
     throw error
   } finally {
     calls.subscriberGone(to)
