@@ -46,8 +46,12 @@ import {
 } from './stream-rows.ts'
 import { notFound, StreamCatalogue } from './stream-catalogue.ts'
 import { Subscriptions } from './subscriptions.ts'
+import { Semaphore } from '../platform/semaphore.ts'
 import { TokenBucket } from '../platform/token-bucket.ts'
 import { storedBytesOf, trimForever } from './trim-streams.ts'
+
+/** As many as keep Node's pool of four threads busy, one waiting for each that runs. */
+const COMMITS_AT_ONCE = 8
 
 const DEFAULTS: DataStreamsOptions = {
   maxShards: 10_000,
@@ -66,6 +70,7 @@ export async function openDataStreams(
     ...parts,
     options: { ...DEFAULTS, ...options },
     measure: new Measure(parts.metrics),
+    commits: new Semaphore(COMMITS_AT_ONCE),
   })
   await streams.start()
   return streams

@@ -3,6 +3,7 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ServiceError } from '../domain/errors.ts'
 import type { EpochMs } from '../domain/time.ts'
+import { Semaphore } from '../platform/semaphore.ts'
 import { AppendQueue } from './append-queue.ts'
 import { createDirectory, nodeDisk, writeFully, type LogDisk } from './log-disk.ts'
 import { SEGMENT_HEADER_BYTES } from './record-format.ts'
@@ -18,6 +19,11 @@ export type SegmentLogOptions = {
   /** Appends wait for the disk until this many bytes wait; then they are refused. */
   readonly maxQueuedBytes: number
   readonly disk: LogDisk
+  /**
+   * Of the logs that share it, so many write and sync at once. What comes while a log waits for its turn joins
+   * the group: when many are busy, they make fewer and larger writes. Default: a log does not wait.
+   */
+  readonly commits: Semaphore
   /** Called after each group commit. */
   readonly onSync: (seconds: number) => void
   /** Called when the tail of the last segment was not sound and was cut off. */
@@ -26,7 +32,7 @@ export type SegmentLogOptions = {
   readonly onDamage: (damage: Damage) => void
 }
 
-const DEFAULTS: SegmentLogOptions = {
+const DEFAULTS: Omit<SegmentLogOptions, 'commits'> = {
   maxSegmentBytes: 64 * 1024 * 1024,
   maxSegmentAgeMs: 3_600_000,
   maxQueuedBytes: 64 * 1024 * 1024,
@@ -56,7 +62,7 @@ export async function openSegmentLog(
   directory: string,
   options: Partial<SegmentLogOptions> = {},
 ): Promise<ShardLog> {
-  const settings = { ...DEFAULTS, ...options }
+  const settings = { ...DEFAULTS, commits: new Semaphore(1), ...options }
   const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return new Array<string>()
     throw error
@@ -164,8 +170,12 @@ class SegmentLog implements ShardLog {
   /** What arrives while one group is written and synced makes up the next group. */
   async #commitAll(): Promise<void> {
     this.#committing = true
-    while (!this.#queue.isEmpty) await this.#inTurn(() => this.#commitGroup())
+    while (!this.#queue.isEmpty) await this.#inTurn(() => this.#commitInTurn())
     this.#committing = false
+  }
+
+  async #commitInTurn(): Promise<void> {
+    await this.#options.commits.run(() => this.#commitGroup())
   }
 
   /** Never rejects: each appender hears about its own batch. */
@@ -348,7 +358,7 @@ class SegmentLog implements ShardLog {
 
   /** Whoever waits already is served. */
   async #drain(): Promise<void> {
-    while (!this.#queue.isEmpty) await this.#inTurn(() => this.#commitGroup())
+    while (!this.#queue.isEmpty) await this.#inTurn(() => this.#commitInTurn())
     await this.#turn
   }
 }

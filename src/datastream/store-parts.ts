@@ -5,6 +5,7 @@ import type { Log } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { MetaStore } from '../platform/meta-store.ts'
+import type { Semaphore } from '../platform/semaphore.ts'
 import { LazyLog } from './lazy-log.ts'
 import type { MasterKeys } from './master-keys.ts'
 import type { Measure } from './measure.ts'
@@ -47,6 +48,8 @@ export type DataStreamsOptions = {
 export type StoreParts = DataStreamsParts & {
   readonly options: DataStreamsOptions
   readonly measure: Measure
+  /** What the logs of all shards have in common: {@link SegmentLogOptions.commits}. */
+  readonly commits: Semaphore
 }
 
 /** Shards at work; their logs are opened when they are needed. */
@@ -67,6 +70,7 @@ async function openLog(parts: StoreParts, stream: StreamRow, row: ShardRow): Pro
   const names = { stream: stream.name, shardId: toShardId(row.number) }
   try {
     return await openSegmentLog(folderOfShard(parts, stream.createdAt, row.number), {
+      commits: parts.commits,
       onSync: (seconds) => metrics.datastreamSyncSeconds.observe(seconds),
       onDamage: (damage) => events.shardLogDamaged({ ...names, ...damage }),
       onCut: (cut) => events.shardLogRecovered({ ...names, ...cut }),
