@@ -7,7 +7,6 @@ import {
   isEncryptedRecordData,
   type EnvelopeKey,
 } from '../client/index.ts'
-import { ServiceError } from '../domain/errors.ts'
 import {
   CONFIG_OPTION,
   createPrinter,
@@ -17,10 +16,8 @@ import {
   type Command,
 } from './command.ts'
 import { connectKinesis, type KinesisCall } from './kinesis-client.ts'
+import { sendRecords, type RecordToSend } from './send-records.ts'
 import { tailRecords } from './tail-records.ts'
-
-/** Of one PutRecords call. */
-const MAX_RECORDS = 500
 
 /** `kinora records`: data streams for people. */
 export const recordsCommand: Command = {
@@ -64,9 +61,9 @@ Without TEXT, put sends each line of its input as a record. tail prints arrival,
     const show = createPrinter(values.json)
     switch (action) {
       case 'put': {
-        const records = texts.length > 0 ? texts : await linesOf(process.stdin)
-        const masterKey = readKeyFile(values.encrypt)
-        const count = await put(call, stream, { records, key: values.key, masterKey })
+        const lines = texts.length > 0 ? texts : await linesOf(process.stdin)
+        const how = { key: values.key, masterKey: readKeyFile(values.encrypt) }
+        const count = await sendRecords(call, stream, toRecords(lines, how))
         show({ records: count }, () => `Put ${count} records.`)
         return
       }
@@ -77,16 +74,13 @@ Without TEXT, put sends each line of its input as a record. tail prints arrival,
         })
         return
       case 'describe': {
-        const { StreamDescription } = await call<{ StreamDescription: Description }>(
-          'DescribeStream',
-          { StreamName: stream },
-        )
+        const description = await describe(call, stream)
         const { StreamDescriptionSummary } = await call<{ StreamDescriptionSummary: Summary }>(
           'DescribeStreamSummary',
           { StreamName: stream },
         )
         const { StoredBytes } = StreamDescriptionSummary
-        const described = { ...StreamDescription, StoredBytes }
+        const described = { ...description, StoredBytes }
         show(described, () => toText(described))
         return
       }
@@ -105,38 +99,16 @@ async function linesOf(input: NodeJS.ReadableStream): Promise<readonly string[]>
     .filter((line) => line !== '')
 }
 
-async function put(
-  call: KinesisCall,
-  stream: string,
-  {
-    records,
-    key,
-    masterKey,
-  }: {
-    readonly records: readonly string[]
-    readonly key: string | undefined
-    readonly masterKey: EnvelopeKey | null
-  },
-): Promise<number> {
-  const toData = (text: string) =>
-    masterKey === null ? Buffer.from(text) : encryptRecordData(Buffer.from(text), masterKey)
-  for (let i = 0; i < records.length; i += MAX_RECORDS) {
-    const answer = await call<{ FailedRecordCount: number }>('PutRecords', {
-      StreamName: stream,
-      Records: records.slice(i, i + MAX_RECORDS).map((text) => ({
-        Data: toData(text).toString('base64'),
-        PartitionKey: key ?? (text.slice(0, 256) || '-'),
-      })),
-    })
-    if (answer.FailedRecordCount > 0) {
-      throw new ServiceError(
-        'unavailable',
-        'LogWriteFailed',
-        `${answer.FailedRecordCount} records were refused; ${i} before are stored.`,
-      )
-    }
+/** As it is needed: an input may be larger than memory with all its data in base64 beside it. */
+function* toRecords(
+  texts: readonly string[],
+  { key, masterKey }: { readonly key: string | undefined; readonly masterKey: EnvelopeKey | null },
+): Generator<RecordToSend> {
+  for (const text of texts) {
+    const plain = Buffer.from(text)
+    const data = masterKey === null ? plain : encryptRecordData(plain, masterKey)
+    yield { data, key: key ?? (text.slice(0, 256) || '-') }
   }
-  return records.length
 }
 
 async function tail(
@@ -207,6 +179,20 @@ type Description = {
   readonly HasMoreShards: boolean
 }
 
+/** With all of its shards, however many calls they take. */
+async function describe(call: KinesisCall, stream: string): Promise<Description> {
+  const shards: Description['Shards'][number][] = []
+  for (;;) {
+    const last = shards.at(-1)
+    const { StreamDescription } = await call<{ StreamDescription: Description }>('DescribeStream', {
+      StreamName: stream,
+      ...(last !== undefined && { ExclusiveStartShardId: last.ShardId }),
+    })
+    shards.push(...StreamDescription.Shards)
+    if (!StreamDescription.HasMoreShards) return { ...StreamDescription, Shards: shards }
+  }
+}
+
 type Summary = { readonly StoredBytes: number }
 
 function toText(stream: Description & Summary): string {
@@ -222,6 +208,5 @@ function toText(stream: Description & Summary): string {
     `retention ${stream.RetentionPeriodHours} h, encryption ${stream.EncryptionType}, ` +
       `${(stream.StoredBytes / 2 ** 20).toFixed(1)} MiB stored`,
     ...shards,
-    ...(stream.HasMoreShards ? ['  …'] : []),
   ].join('\n')
 }

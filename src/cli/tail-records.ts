@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { ServiceError } from '../domain/errors.ts'
 import type { KinesisCall } from './kinesis-client.ts'
 
 export type TailedRecord = {
@@ -11,17 +12,18 @@ export type TailedRecord = {
 }
 
 type Shard = { readonly ShardId: string }
+type ChildShard = Shard & { readonly ParentShards: readonly string[] }
 type Read = {
   readonly Records: readonly TailedRecord[]
   readonly NextShardIterator?: string
-  readonly ChildShards?: readonly Shard[]
+  readonly ChildShards?: readonly ChildShard[]
 }
 
 const POLL_MS = 1_000
 
 /**
  * Follows a stream: every shard from where it is told to start, and the children of shards that end
- * from their beginnings.
+ * from their beginnings, each when all of its parents are at their ends.
  */
 export async function tailRecords(
   call: KinesisCall,
@@ -35,33 +37,77 @@ export async function tailRecords(
   },
 ): Promise<void> {
   const { stream, start, until, show, signal } = options
+  const patient = waitingForRoom(call, signal)
+  const all = await listShards(call, { StreamName: stream })
+  // Shards that began with the stream, or whose parents are gone; children come with their parents.
+  const ShardFilter = { Type: start === 'oldest' ? 'AT_TRIM_HORIZON' : 'AT_LATEST' }
+  const first = await listShards(call, { StreamName: stream, ShardFilter })
+  const passedOver = new Set(all.filter((shardId) => !first.includes(shardId)))
+  const newestAtStart = all.at(-1) ?? ''
+  const ended = new Set<string>()
   const begun = new Set<string>()
+  /** Whose records come before a child's: not those that are trimmed away, or older than the start. */
+  const isDue = (parent: string) =>
+    !ended.has(parent) &&
+    (first.includes(parent) ||
+      parent > newestAtStart ||
+      (start === 'oldest' && passedOver.has(parent)))
+
   const follow = async (shardId: string, type: string): Promise<void> => {
-    if (begun.has(shardId)) return // a merged shard is named by both of its parents
     begun.add(shardId)
-    let { ShardIterator: iterator } = await call<{ ShardIterator?: string }>('GetShardIterator', {
-      ...{ StreamName: stream, ShardId: shardId, ShardIteratorType: type },
-    })
+    let { ShardIterator: iterator } = await patient<{ ShardIterator?: string }>(
+      'GetShardIterator',
+      { StreamName: stream, ShardId: shardId, ShardIteratorType: type },
+    )
     while (iterator !== undefined && !signal.aborted) {
-      const read: Read & { MillisBehindLatest: number } = await call('GetRecords', {
+      const read: Read & { MillisBehindLatest: number } = await patient('GetRecords', {
         ShardIterator: iterator,
       })
       for (const record of read.Records) show(record, shardId)
       iterator = read.NextShardIterator
-      const children = read.ChildShards ?? []
-      await Promise.all(children.map(({ ShardId }) => follow(ShardId, 'TRIM_HORIZON')))
+      if (iterator === undefined) {
+        ended.add(shardId)
+        const next = (read.ChildShards ?? []).filter(
+          (child) => !begun.has(child.ShardId) && !child.ParentShards.some(isDue),
+        )
+        await Promise.all(next.map(({ ShardId }) => follow(ShardId, 'TRIM_HORIZON')))
+        return
+      }
       if (read.MillisBehindLatest > 0) continue
       if (until === 'end') return
-      if (iterator !== undefined) {
+      await delay(POLL_MS, undefined, { signal }).catch(() => undefined)
+    }
+  }
+  const type = start === 'oldest' ? 'TRIM_HORIZON' : 'LATEST'
+  await Promise.all(first.map((shardId) => follow(shardId, type)))
+}
+
+/** In the order in which they came to be. */
+async function listShards(call: KinesisCall, of: object): Promise<readonly string[]> {
+  const shardIds: string[] = []
+  let input: object | null = of
+  while (input !== null) {
+    const answer: { readonly Shards: readonly Shard[]; readonly NextToken?: string } = await call(
+      'ListShards',
+      input,
+    )
+    shardIds.push(...answer.Shards.map(({ ShardId }) => ShardId))
+    input = answer.NextToken === undefined ? null : { NextToken: answer.NextToken }
+  }
+  return shardIds
+}
+
+/** Calls that are over a shard's limits wait and are made again, for as long as it takes. */
+function waitingForRoom(call: KinesisCall, signal: AbortSignal): KinesisCall {
+  return async <T>(operation: string, input: object) => {
+    for (;;) {
+      try {
+        return await call<T>(operation, input)
+      } catch (error) {
+        if (!(error instanceof ServiceError) || signal.aborted) throw error
+        if (error.code !== 'ProvisionedThroughputExceededException') throw error
         await delay(POLL_MS, undefined, { signal }).catch(() => undefined)
       }
     }
   }
-  // Shards that began with the stream, or whose parents are gone; children come with their parents.
-  const { Shards } = await call<{ Shards: readonly Shard[] }>('ListShards', {
-    ...{ StreamName: stream },
-    ShardFilter: { Type: start === 'oldest' ? 'AT_TRIM_HORIZON' : 'AT_LATEST' },
-  })
-  const type = start === 'oldest' ? 'TRIM_HORIZON' : 'LATEST'
-  await Promise.all(Shards.map(({ ShardId }) => follow(ShardId, type)))
 }

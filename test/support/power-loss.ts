@@ -235,7 +235,8 @@ class Inode {
       if (!survives()) continue
       const end = Math.min(at + PAGE_BYTES, length)
       bytes.fill(0, at, end)
-      this.current.copy(bytes, at, at, Math.min(end, this.current.length))
+      if (at < this.current.length)
+        this.current.copy(bytes, at, at, Math.min(end, this.current.length))
     }
     return new Inode(bytes)
   }
