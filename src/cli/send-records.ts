@@ -19,7 +19,8 @@ type Answer = {
 /**
  * Puts records in calls as large as may be. Within a call, those that are refused go behind the others.
  *
- * @throws ServiceError `unavailable` with the last refusal's code, telling how many are stored
+ * @throws ServiceError `unavailable` with the last refusal's code, telling how many are stored; what the
+ *   service answers to a call that it refuses as a whole
  */
 export async function sendRecords(
   call: KinesisCall,

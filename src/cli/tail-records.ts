@@ -42,16 +42,13 @@ export async function tailRecords(
   // Shards that began with the stream, or whose parents are gone; children come with their parents.
   const ShardFilter = { Type: start === 'oldest' ? 'AT_TRIM_HORIZON' : 'AT_LATEST' }
   const first = await listShards(call, { StreamName: stream, ShardFilter })
-  const passedOver = new Set(all.filter((shardId) => !first.includes(shardId)))
   const newestAtStart = all.at(-1) ?? ''
+  const dueAtStart = new Set(start === 'oldest' ? all : first)
   const ended = new Set<string>()
   const begun = new Set<string>()
   /** Whose records come before a child's: not those that are trimmed away, or older than the start. */
   const isDue = (parent: string) =>
-    !ended.has(parent) &&
-    (first.includes(parent) ||
-      parent > newestAtStart ||
-      (start === 'oldest' && passedOver.has(parent)))
+    !ended.has(parent) && (dueAtStart.has(parent) || parent > newestAtStart)
 
   const follow = async (shardId: string, type: string): Promise<void> => {
     begun.add(shardId)

@@ -60,8 +60,11 @@ function refuseLargeRequest(records: readonly RecordInput[]): void {
 
 /** Of the call: well, when a record is stored (developer guide: "PutRecords.Success"). */
 function outcomeOfEach(outcomes: readonly PutOutcome[]) {
-  const errors = outcomes.flatMap((outcome) => ('error' in outcome ? [outcome.error] : []))
-  return errors.length < outcomes.length ? 'success' : outcomeOfError(errors[0])
+  const [first] = outcomes
+  const isStored = outcomes.some((outcome) => !('error' in outcome))
+  return isStored || first === undefined || !('error' in first)
+    ? 'success'
+    : outcomeOfError(first.error)
 }
 
 function isThrottled(error: unknown): boolean {
