@@ -29,6 +29,7 @@ export class IteratorAges {
 
   forget(shard: string): void {
     this.#byShard.delete(shard)
+    if (shard === this.#oldestShard) this.#countedAt = 0 // the next poll counts
   }
 
   #count(now: EpochMs): void {

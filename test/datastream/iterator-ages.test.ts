@@ -29,3 +29,13 @@ test.each([
 
   expect(told.at(-1)).toBe(oldest)
 })
+
+test('a shard that is gone counts no more', () => {
+  const ages = new IteratorAges()
+  ages.polled('a', { ms: 900, polledAt: epochMs(400 * SECOND) })
+  ages.polled('b', { ms: 40, polledAt: epochMs(401 * SECOND) })
+
+  ages.forget('a')
+
+  expect(ages.polled('b', { ms: 30, polledAt: epochMs(402 * SECOND) })).toBe(30)
+})
